@@ -1,0 +1,2 @@
+//! The `rcompose-shim` program: keeps one container (or one plain process) alive.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The `rcompose` program.
+fn main() {}
