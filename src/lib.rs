@@ -1,1 +1,4 @@
 //! The rcompose engine.
+
+pub mod diagnostic;
+pub mod source;

@@ -1,0 +1,443 @@
+//! The one tree both languages are read into: values with the bytes they were written at.
+//! **Invariant:** mappings keep the order of the file; a node always knows where it came from.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::borrow::Cow;
+
+use indexmap::IndexMap;
+
+use super::path::{NodePath, Segment};
+use super::span::Span;
+
+/// What a merge does with a node that carries one of Compose's own tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tag {
+    /// `!reset`: what was accumulated at this path is removed, the node itself too.
+    Reset,
+    /// `!override`: the node replaces what was accumulated instead of being merged into it.
+    Override,
+}
+
+/// How a scalar was written, which decides what it may mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Style {
+    /// Bare: `true` is a boolean and `1` a number.
+    #[default]
+    Plain,
+    /// In quotes, or a block scalar: always text.
+    Quoted,
+}
+
+/// Where an interpolated variable's value came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VariableOrigin {
+    /// The process environment.
+    Os,
+    /// An environment file; the span is the value's.
+    File(Span),
+    /// rcompose itself, e.g. `COMPOSE_PROJECT_NAME`.
+    Builtin,
+    /// Nowhere: the variable is not set.
+    Unset,
+}
+
+/// One thing that happened to a node on its way from its file to the merged tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It replaced the value written at this place.
+    Overrode(Span),
+    /// It was inherited through the `extends` written at this place.
+    Extended(Span),
+    /// It was imported through the `include` written at this place.
+    Included(Span),
+    /// A variable was put into it; the span is the variable's place in the scalar.
+    Interpolated {
+        /// The variable.
+        name: String,
+        /// Where its value came from.
+        origin: VariableOrigin,
+        /// Where in the scalar it stands.
+        span: Span,
+    },
+}
+
+/// A value without its place.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// Nothing: `null`, `~` or an empty value.
+    Null,
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// Any other number.
+    Float(f64),
+    /// Text.
+    String(String),
+    /// A list.
+    Seq(Vec<Node>),
+    /// A mapping.
+    Map(Mapping),
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// The value.
+    pub value: Value,
+    /// The bytes it was written at (without its tag).
+    pub span: Span,
+    /// `!reset` or `!override`.
+    pub tag: Option<Tag>,
+    /// How the scalar was written; `Plain` for collections.
+    pub style: Style,
+    /// The text of a plain scalar that was not read as text, e.g. `0755` or `1e3`.
+    pub raw: Option<Box<str>>,
+    /// What happened to it since it was read, oldest first.
+    pub steps: Vec<Step>,
+}
+
+/// Nodes are equal when their values and tags are, wherever they were written.
+impl PartialEq for Node {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value && self.tag == other.tag
+    }
+}
+
+impl Node {
+    /// A node without style, tag or history.
+    pub fn new(value: Value, span: Span) -> Self {
+        Self {
+            value,
+            span,
+            tag: None,
+            style: Style::Plain,
+            raw: None,
+            steps: Vec::new(),
+        }
+    }
+
+    /// A text node, as if it had been quoted.
+    pub fn string(text: impl Into<String>, span: Span) -> Self {
+        Self {
+            style: Style::Quoted,
+            ..Self::new(Value::String(text.into()), span)
+        }
+    }
+
+    /// `null`.
+    pub fn null(span: Span) -> Self {
+        Self::new(Value::Null, span)
+    }
+
+    /// A boolean.
+    pub fn bool(value: bool, span: Span) -> Self {
+        Self::new(Value::Bool(value), span)
+    }
+
+    /// A whole number.
+    pub fn int(value: i64, span: Span) -> Self {
+        Self::new(Value::Int(value), span)
+    }
+
+    /// A list.
+    pub fn seq(items: Vec<Self>, span: Span) -> Self {
+        Self::new(Value::Seq(items), span)
+    }
+
+    /// A mapping.
+    pub fn map(mapping: Mapping, span: Span) -> Self {
+        Self::new(Value::Map(mapping), span)
+    }
+
+    /// Whether it is `null`.
+    pub fn is_null(&self) -> bool {
+        matches!(self.value, Value::Null)
+    }
+
+    /// Whether it is neither list nor mapping.
+    pub fn is_scalar(&self) -> bool {
+        !matches!(self.value, Value::Seq(_) | Value::Map(_))
+    }
+
+    /// Whether a variable was put into it.
+    pub fn is_interpolated(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| matches!(step, Step::Interpolated { .. }))
+    }
+
+    /// The text, if it is text.
+    pub fn as_str(&self) -> Option<&str> {
+        if let Value::String(text) = &self.value {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    /// The boolean, if it is one.
+    pub fn as_bool(&self) -> Option<bool> {
+        if let Value::Bool(value) = self.value {
+            Some(value)
+        } else {
+            None
+        }
+    }
+
+    /// The whole number, if it is one.
+    pub fn as_i64(&self) -> Option<i64> {
+        if let Value::Int(value) = self.value {
+            Some(value)
+        } else {
+            None
+        }
+    }
+
+    /// The items, if it is a list.
+    pub fn as_seq(&self) -> Option<&[Self]> {
+        if let Value::Seq(items) = &self.value {
+            Some(items)
+        } else {
+            None
+        }
+    }
+
+    /// The items, if it is a list.
+    pub fn as_seq_mut(&mut self) -> Option<&mut Vec<Self>> {
+        if let Value::Seq(items) = &mut self.value {
+            Some(items)
+        } else {
+            None
+        }
+    }
+
+    /// The mapping, if it is one.
+    pub fn as_map(&self) -> Option<&Mapping> {
+        if let Value::Map(mapping) = &self.value {
+            Some(mapping)
+        } else {
+            None
+        }
+    }
+
+    /// The mapping, if it is one.
+    pub fn as_map_mut(&mut self) -> Option<&mut Mapping> {
+        if let Value::Map(mapping) = &mut self.value {
+            Some(mapping)
+        } else {
+            None
+        }
+    }
+
+    /// A scalar as it was written: `0755` stays `0755`, text is itself, `null` written as nothing is empty.
+    /// `None` for lists and mappings.
+    pub fn scalar_text(&self) -> Option<Cow<'_, str>> {
+        if let (Some(raw), false) = (&self.raw, matches!(self.value, Value::String(_))) {
+            return Some(Cow::Borrowed(raw));
+        }
+        match &self.value {
+            Value::Null => Some(Cow::Borrowed("")),
+            Value::Bool(value) => Some(Cow::Owned(value.to_string())),
+            Value::Int(value) => Some(Cow::Owned(value.to_string())),
+            Value::Float(value) => Some(Cow::Owned(value.to_string())),
+            Value::String(text) => Some(Cow::Borrowed(text)),
+            Value::Seq(_) | Value::Map(_) => None,
+        }
+    }
+
+    /// The value under a key, if it is a mapping that has it.
+    pub fn get(&self, key: &str) -> Option<&Self> {
+        self.as_map()?.get(key)
+    }
+
+    /// The node at a path below this one.
+    pub fn find(&self, path: &NodePath) -> Option<&Self> {
+        path.segments()
+            .iter()
+            .try_fold(self, |node, segment| match segment {
+                Segment::Key(key) => node.get(key),
+                Segment::Index(index) => node.as_seq()?.get(*index),
+            })
+    }
+
+    /// What it is, with an article, for messages: `a list`, `the number 12`.
+    pub fn describe(&self) -> Cow<'static, str> {
+        match &self.value {
+            Value::Null => Cow::Borrowed("nothing"),
+            Value::Bool(value) => Cow::Owned(format!("the boolean {value}")),
+            Value::Int(_) | Value::Float(_) => {
+                Cow::Owned(format!("the number {}", self.scalar_text().unwrap_or_default()))
+            }
+            Value::String(_) => Cow::Borrowed("text"),
+            Value::Seq(_) => Cow::Borrowed("a list"),
+            Value::Map(_) => Cow::Borrowed("a mapping"),
+        }
+    }
+
+    /// Calls `visit` for this node and every node below it, parents first.
+    pub fn walk_mut(&mut self, visit: &mut impl FnMut(&mut Self)) {
+        visit(self);
+        match &mut self.value {
+            Value::Seq(items) => items.iter_mut().for_each(|item| item.walk_mut(visit)),
+            Value::Map(mapping) => mapping.values_mut().for_each(|node| node.walk_mut(visit)),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {}
+        }
+    }
+}
+
+/// A mapping's value with the place of its key.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The bytes of the key.
+    pub key_span: Span,
+    /// The value.
+    pub node: Node,
+}
+
+/// Keys and values in the order of the file.
+#[derive(Clone, Debug, Default)]
+pub struct Mapping {
+    entries: IndexMap<String, Entry>,
+}
+
+/// Mappings are equal when they hold equal values under the same keys, in any order.
+impl PartialEq for Mapping {
+    fn eq(&self, other: &Self) -> bool {
+        self.len() == other.len() && self.iter().all(|(key, node)| other.get(key) == Some(node))
+    }
+}
+
+impl Mapping {
+    /// An empty mapping.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Number of keys.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether the key is there.
+    pub fn contains_key(&self, key: &str) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// The value of a key.
+    pub fn get(&self, key: &str) -> Option<&Node> {
+        self.entries.get(key).map(|entry| &entry.node)
+    }
+
+    /// The value of a key.
+    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
+        self.entries.get_mut(key).map(|entry| &mut entry.node)
+    }
+
+    /// The value of a key with the key's place.
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.get(key)
+    }
+
+    /// Where a key was written.
+    pub fn key_span(&self, key: &str) -> Option<Span> {
+        self.entries.get(key).map(|entry| entry.key_span)
+    }
+
+    /// Sets a key, in place if it is there, else at the end; gives back what was there.
+    pub fn insert(&mut self, key: impl Into<String>, key_span: Span, node: Node) -> Option<Entry> {
+        self.entries.insert(key.into(), Entry { key_span, node })
+    }
+
+    /// Takes a key out; the order of the others stays.
+    pub fn remove(&mut self, key: &str) -> Option<Entry> {
+        self.entries.shift_remove(key)
+    }
+
+    /// Keeps the keys that `keep` says yes to.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Entry) -> bool) {
+        self.entries.retain(|key, entry| keep(key, entry));
+    }
+
+    /// Keys in order.
+    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.entries.keys().map(String::as_str)
+    }
+
+    /// Keys and values in order.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Node)> {
+        self.entries
+            .iter()
+            .map(|(key, entry)| (key.as_str(), &entry.node))
+    }
+
+    /// Keys and values in order.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Node)> {
+        self.entries
+            .iter_mut()
+            .map(|(key, entry)| (key.as_str(), &mut entry.node))
+    }
+
+    /// Keys with their places and values, in order.
+    pub fn entries(&self) -> impl DoubleEndedIterator<Item = (&str, &Entry)> {
+        self.entries.iter().map(|(key, entry)| (key.as_str(), entry))
+    }
+
+    /// Values in order.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+        self.entries.values_mut().map(|entry| &mut entry.node)
+    }
+
+    /// Takes the mapping apart, in order.
+    pub fn into_entries(self) -> impl Iterator<Item = (String, Entry)> {
+        self.entries.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::span::SourceMap;
+    use super::*;
+
+    #[test]
+    fn equality_ignores_places_and_key_order() {
+        let mut map = SourceMap::new();
+        let (a, b) = (map.add("a", "xx"), map.add("b", "xx"));
+        let (here, there) = (Span::new(a, 0, 1), Span::new(b, 1, 2));
+        let mut left = Mapping::new();
+        left.insert("k", here, Node::int(1, here));
+        left.insert("l", here, Node::null(here));
+        let mut right = Mapping::new();
+        right.insert("l", there, Node::null(there));
+        right.insert("k", there, Node::int(1, there));
+        assert_eq!(Node::map(left.clone(), here), Node::map(right.clone(), there));
+        right.insert("k", there, Node::int(2, there));
+        assert_ne!(left, right);
+    }
+
+    #[test]
+    fn scalars_remember_their_text_and_paths_find_them() {
+        let mut map = SourceMap::new();
+        let here = Span::new(map.add("a", ""), 0, 0);
+        let mode = Node {
+            raw: Some("0755".into()),
+            ..Node::int(493, here)
+        };
+        assert_eq!(mode.scalar_text().as_deref(), Some("0755"));
+        assert_eq!(mode.describe(), "the number 0755");
+        let mut inner = Mapping::new();
+        inner.insert("mode", here, Node::seq(vec![mode], here));
+        let root = Node::map(inner, here);
+        assert_eq!(
+            root.find(&NodePath::root().key("mode").index(0))
+                .and_then(Node::as_i64),
+            Some(493)
+        );
+        assert!(root.find(&NodePath::root().key("mode").index(1)).is_none());
+    }
+}
