@@ -1,0 +1,45 @@
+//! In: decoded keys. Out: [`Build`].
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use indexmap::IndexMap;
+
+use crate::source::span::Span;
+
+/// `build:` of a service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Build {
+    /// Absolute directory, or a URL.
+    pub context: String,
+    /// Path relative to the context, or absolute; none is `Dockerfile`.
+    pub dockerfile: Option<String>,
+    /// The Dockerfile's text.
+    pub dockerfile_inline: Option<String>,
+    /// Build arguments; without a value they come from the project's environment (already resolved; still none when unset).
+    pub args: IndexMap<String, Option<String>>,
+    /// Stage.
+    pub target: Option<String>,
+    /// Labels of the image.
+    pub labels: IndexMap<String, String>,
+    /// Further tags.
+    pub tags: Vec<String>,
+    /// `network:` of RUN.
+    pub network: Option<String>,
+    /// `no_cache:`.
+    pub no_cache: bool,
+    /// `pull:`.
+    pub pull: bool,
+    /// `additional_contexts:`.
+    pub additional_contexts: IndexMap<String, String>,
+    /// `extra_hosts:`.
+    pub extra_hosts: Vec<(String, String)>,
+    /// `secrets:` by key.
+    pub secrets: Vec<String>,
+    /// `platforms:`.
+    pub platforms: Vec<String>,
+    /// `shm_size:` in bytes.
+    pub shm_size: Option<u64>,
+    /// Keys read but not honoured, with span.
+    pub unsupported: Vec<(String, Span)>,
+    /// Where the key stands.
+    pub span: Span,
+}
