@@ -111,6 +111,75 @@ pub struct ContainerRequest {
     pub log: LogRequest,
 }
 
+impl ContainerRequest {
+    /// A request for a container with one replica that asks for nothing but its image: private namespaces, no network, no restarts,
+    /// three log files of 10 MB. Its name and service are empty.
+    pub fn minimal(project: &str, image: &str) -> Self {
+        Self {
+            name: String::new(),
+            project: project.to_owned(),
+            service: String::new(),
+            number: 1,
+            one_off: false,
+            config_hash: String::new(),
+            labels: BTreeMap::new(),
+            image: image.to_owned(),
+            command: None,
+            entrypoint: None,
+            environment: Vec::new(),
+            working_directory: None,
+            user: None,
+            additional_groups: Vec::new(),
+            hostname: None,
+            domainname: None,
+            tty: false,
+            stdin_open: false,
+            init: false,
+            privileged: false,
+            read_only: false,
+            mounts: Vec::new(),
+            files: Vec::new(),
+            network: NetworkingRequest::None,
+            ports: Vec::new(),
+            extra_hosts: Vec::new(),
+            dns: Vec::new(),
+            dns_search: Vec::new(),
+            dns_options: Vec::new(),
+            pid: NamespaceRequest::Private,
+            ipc: NamespaceRequest::Private,
+            uts_host: false,
+            cgroup_host: false,
+            cap_add: Vec::new(),
+            cap_drop: Vec::new(),
+            no_new_privileges: false,
+            seccomp_unconfined: false,
+            devices: Vec::new(),
+            device_rules: Vec::new(),
+            sysctls: BTreeMap::new(),
+            ulimits: BTreeMap::new(),
+            shm_size: None,
+            limits: LimitsRequest::default(),
+            oom_score_adj: None,
+            stop_signal: None,
+            stop_grace: None,
+            restart: RestartRequest::No,
+            health: None,
+            log: LogRequest::default(),
+        }
+    }
+}
+
+impl Default for LogRequest {
+    /// Three files of 10 MB: Docker's unbounded default fills disks.
+    fn default() -> Self {
+        Self {
+            discard: false,
+            max_size: 10 * 1000 * 1000,
+            max_files: 3,
+        }
+    }
+}
+
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MountRequest {
