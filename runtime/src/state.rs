@@ -59,6 +59,12 @@ pub struct ContainerState {
     pub tty: bool,
     /// Names of the volumes it made for itself.
     pub anonymous_volumes: Vec<String>,
+    /// The request it was created from, so that a plan can name what changed.
+    #[serde(default)]
+    pub request: Option<crate::request::ContainerRequest>,
+    /// Containers whose namespaces its last start joined: name and id.
+    #[serde(default)]
+    pub joined: BTreeMap<String, String>,
 }
 
 /// Status of a container.

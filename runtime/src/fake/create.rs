@@ -142,6 +142,8 @@ impl World {
             mounts,
             tty: request.tty,
             anonymous_volumes,
+            request: Some(request.clone()),
+            joined: BTreeMap::new(),
         };
         self.containers.insert(
             id.clone(),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use crate::fake::Behaviour;
-use crate::request::{ContainerRequest, MountRequestSource, NetworkingRequest};
+use crate::request::{ContainerRequest, MountRequestSource, NamespaceRequest, NetworkingRequest};
 use crate::runtime::RuntimeError;
 use crate::state::{ContainerState, Health, MountState, NetworkState, PublishedPort, Status, VolumeState};
 
@@ -162,6 +162,30 @@ impl World {
         Ok((networks, ports))
     }
 
+    /// Names and ids of the containers whose namespaces a container shares.
+    fn joined(&mut self, id: &str) -> Result<BTreeMap<String, String>, RuntimeError> {
+        let request = &self.container(id)?.request;
+        let mut names = Vec::new();
+        if let NetworkingRequest::Container(name) = &request.network {
+            names.push(name.clone());
+        }
+        for space in [&request.pid, &request.ipc] {
+            if let NamespaceRequest::Container(name) = space {
+                names.push(name.clone());
+            }
+        }
+        let id_of = |name: &String| {
+            self.containers
+                .values()
+                .find(|c| c.state.name == *name)
+                .map(|c| c.state.id.clone())
+        };
+        Ok(names
+            .into_iter()
+            .filter_map(|name| id_of(&name).map(|id| (name, id)))
+            .collect())
+    }
+
     pub(super) fn start(&mut self, id: &str) -> Result<(), RuntimeError> {
         let container = self.container(id)?;
         if container.is_up() {
@@ -189,7 +213,9 @@ impl World {
         let (now, pid) = (self.now(), i32::try_from(self.serial).unwrap_or(i32::MAX));
         let service = self.container(id)?.state.service.clone();
         let behaviour = self.behaviours.get(&service).cloned().unwrap_or_default();
+        let joined = self.joined(id)?;
         let container = self.container(id)?;
+        container.state.joined = joined;
         container.state.status = Status::Running;
         container.state.pid = Some(pid);
         container.state.started_at = Some(now);
