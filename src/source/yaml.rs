@@ -1,0 +1,322 @@
+//! YAML text comes in, one tree per document goes out, aliases and `<<` already expanded.
+//! The only file that knows the parser (granit: byte spans, nesting capped at 255).
+//! **Invariant:** a file cannot make more than [`NODE_LIMIT`] nodes, whatever its aliases say.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the parser's list of events is open"
+)]
+
+mod explain;
+mod mapping;
+mod scalar;
+
+use std::collections::HashMap;
+
+use granit_parser::{Event, Parser, ScalarStyle, Span as ParserSpan, StructureStyle, options};
+
+use self::scalar::ScalarTag;
+use super::node::{Node, Style, Tag, Value};
+use super::span::{FileId, Span};
+use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
+
+/// How many nodes one file may have after its aliases are expanded (compose-go's limit).
+pub const NODE_LIMIT: usize = 100_000;
+
+/// Reads all documents of a file. Documents that cannot be read are left out and said so in `diagnostics`; empty
+/// documents are left out silently.
+pub fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Vec<Node> {
+    let options = options! { emit_unresolved_aliases: true, emit_anchor_events: true, emit_comments: false };
+    let mut events = Vec::new();
+    for event in Parser::new_from_str_with_options(text, options) {
+        match event {
+            Ok(event) => events.push(event),
+            Err(error) => {
+                diagnostics.push(explain::syntax_error(file, text, &error));
+                return Vec::new();
+            }
+        }
+    }
+    let mut builder = Builder {
+        file,
+        text,
+        events: events.into_iter().peekable(),
+        anchors: HashMap::new(),
+        names: Vec::new(),
+        nodes: 0,
+        over_limit: false,
+        diagnostics,
+    };
+    let documents = builder.stream();
+    if builder.over_limit { Vec::new() } else { documents }
+}
+
+/// A node that aliases may name; `None` while it is still being read.
+struct Anchor {
+    node: Option<Node>,
+    size: usize,
+}
+
+struct Builder<'a> {
+    file: FileId,
+    text: &'a str,
+    events: std::iter::Peekable<std::vec::IntoIter<(Event<'a>, ParserSpan)>>,
+    anchors: HashMap<usize, Anchor>,
+    names: Vec<String>,
+    nodes: usize,
+    over_limit: bool,
+    diagnostics: &'a mut Diagnostics,
+}
+
+impl Builder<'_> {
+    fn stream(&mut self) -> Vec<Node> {
+        let mut documents = Vec::new();
+        while let Some((event, span)) = self.events.next() {
+            match event {
+                Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) => {
+                    let node = self.node(event, span);
+                    if !node.is_null() {
+                        documents.push(node);
+                    }
+                }
+                Event::Alias(_) | Event::UnresolvedAlias(_) => {
+                    let span = self.span(span);
+                    self.diagnostics
+                        .push(Diagnostic::error("unknown-anchor", "a document cannot be an alias").at(span));
+                }
+                Event::DocumentStart(..) => {
+                    self.anchors.clear();
+                    self.names.clear();
+                }
+                _ => {}
+            }
+        }
+        documents
+    }
+
+    fn span(&self, span: ParserSpan) -> Span {
+        let at = |offset: Option<usize>| offset.unwrap_or(self.text.len()).min(self.text.len());
+        let start = at(span.start.byte_offset());
+        let end = at(span.end.byte_offset()).max(start);
+        let written = self.text.get(start..end).unwrap_or("");
+        Span::new(self.file, start, start + written.trim_end().len())
+    }
+
+    /// Counts a node; past the limit the file is refused once and everything else is read as nothing.
+    fn count(&mut self, nodes: usize, span: Span) -> bool {
+        self.nodes += nodes;
+        if self.nodes > NODE_LIMIT && !self.over_limit {
+            self.over_limit = true;
+            let message = format!("the file has more than {NODE_LIMIT} values once its aliases are expanded");
+            self.diagnostics
+                .push(Diagnostic::error("too-many-nodes", message).label(span, "the limit is passed here"));
+        }
+        !self.over_limit
+    }
+
+    /// The node that `event` begins; consumes its children.
+    fn node(&mut self, event: Event<'_>, span: ParserSpan) -> Node {
+        let place = self.span(span);
+        match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                self.open_anchor(anchor);
+                let tag_text = tag.as_deref().map(granit_parser::Tag::original);
+                let style = if style == ScalarStyle::Plain {
+                    Style::Plain
+                } else {
+                    Style::Quoted
+                };
+                let node = self.scalar(&text, style, tag_text.as_deref(), place, span.tag_span());
+                self.close_anchor(anchor, &node, 1);
+                node
+            }
+            Event::SequenceStart(style, anchor, tag) => {
+                let before = self.open_anchor(anchor);
+                let tag_text = tag.as_deref().map(granit_parser::Tag::original);
+                let mut items = Vec::new();
+                let end = loop {
+                    match self.events.next() {
+                        Some((Event::SequenceEnd, end)) => break Some(end),
+                        Some((event, span)) => {
+                            if let Some(item) = self.child(event, span) {
+                                items.push(item);
+                            }
+                        }
+                        None => break None,
+                    }
+                };
+                let last = items.last().map(|item: &Node| item.span);
+                let mut node = Node::seq(items, self.enclose(place, style, last, end));
+                node.tag = self.collection_tag(tag_text.as_deref(), place, span.tag_span());
+                self.count(1, place);
+                self.close_anchor(anchor, &node, self.nodes - before);
+                node
+            }
+            Event::MappingStart(style, anchor, tag) => {
+                let before = self.open_anchor(anchor);
+                let tag_text = tag.as_deref().map(granit_parser::Tag::original);
+                let (mapping, end) = self.mapping();
+                let last = mapping
+                    .entries()
+                    .map(|(_, entry)| entry.key_span.to(entry.node.span))
+                    .max_by_key(|s| s.end);
+                let mut node = Node::map(mapping, self.enclose(place, style, last, end));
+                node.tag = self.collection_tag(tag_text.as_deref(), place, span.tag_span());
+                self.count(1, place);
+                self.close_anchor(anchor, &node, self.nodes - before);
+                node
+            }
+            _ => Node::null(place),
+        }
+    }
+
+    /// The bytes of a collection: between its brackets, or from its first to its last child.
+    fn enclose(
+        &self,
+        start: Span,
+        style: StructureStyle,
+        last: Option<Span>,
+        end: Option<ParserSpan>,
+    ) -> Span {
+        if style == StructureStyle::Flow {
+            return end.map_or(start, |end| start.to(self.span(end)));
+        }
+        // A child that an alias brought in was written elsewhere.
+        last.filter(|last| last.start >= start.start)
+            .map_or(start, |last| start.to(last))
+    }
+
+    /// A node inside a collection: like [`Builder::node`], but aliases are followed and anchor names noted.
+    fn child(&mut self, event: Event<'_>, span: ParserSpan) -> Option<Node> {
+        match event {
+            Event::Alias(id) => Some(self.alias(id, span)),
+            Event::UnresolvedAlias(name) => {
+                let place = self.span(span);
+                let mut error = Diagnostic::error(
+                    "unknown-anchor",
+                    format!("no anchor `&{name}` is defined before this alias"),
+                )
+                .label(place, "not defined");
+                if let Some(near) = nearest(&name, self.names.iter().map(String::as_str)) {
+                    error = error.help(format!("did you mean `*{near}`?"));
+                } else {
+                    error =
+                        error.help("an anchor counts only inside its file and must come before its alias");
+                }
+                self.diagnostics.push(error);
+                Some(Node::null(place))
+            }
+            Event::Anchor(_, name) => {
+                self.names.push(name.into_owned());
+                None
+            }
+            Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) => {
+                Some(self.node(event, span))
+            }
+            _ => None,
+        }
+    }
+
+    fn open_anchor(&mut self, id: usize) -> usize {
+        if id > 0 {
+            self.anchors.insert(id, Anchor { node: None, size: 0 });
+        }
+        self.nodes
+    }
+
+    fn close_anchor(&mut self, id: usize, node: &Node, size: usize) {
+        if id > 0 {
+            self.anchors.insert(
+                id,
+                Anchor {
+                    node: Some(node.clone()),
+                    size,
+                },
+            );
+        }
+    }
+
+    fn alias(&mut self, id: usize, span: ParserSpan) -> Node {
+        let place = self.span(span);
+        match self.anchors.get(&id) {
+            Some(Anchor {
+                node: Some(node),
+                size,
+            }) => {
+                let (node, size) = (node.clone(), *size);
+                if self.count(size, place) {
+                    node
+                } else {
+                    Node::null(place)
+                }
+            }
+            Some(Anchor { node: None, .. }) => {
+                let name = self.text.get(place.start..place.end).unwrap_or("alias");
+                let message = format!("`{name}` stands inside the value it names");
+                self.diagnostics
+                    .push(Diagnostic::error("anchor-cycle", message).at(place));
+                Node::null(place)
+            }
+            None => Node::null(place),
+        }
+    }
+
+    fn scalar(
+        &mut self,
+        text: &str,
+        style: Style,
+        tag: Option<&str>,
+        span: Span,
+        at: Option<ParserSpan>,
+    ) -> Node {
+        self.count(1, span);
+        let mut node = match tag.and_then(scalar::core_tag) {
+            Some(ScalarTag::Text) => Node::string(text, span),
+            Some(kind) => {
+                let value = scalar::resolve_as(text, kind).unwrap_or_else(|| {
+                    let message = format!("`{text}` is not {}", kind.describe());
+                    self.diagnostics
+                        .push(Diagnostic::error("invalid-tag", message).at(span));
+                    Value::Null
+                });
+                Node {
+                    raw: Some(text.into()),
+                    ..Node::new(value, span)
+                }
+            }
+            None if style == Style::Plain => match scalar::resolve(text) {
+                value @ Value::String(_) => Node::new(value, span),
+                value => Node {
+                    raw: Some(text.into()),
+                    ..Node::new(value, span)
+                },
+            },
+            None => Node::string(text, span),
+        };
+        node.tag = self.collection_tag(tag, span, at);
+        node
+    }
+
+    /// Compose's own tags; any other is ignored with a warning, as YAML's own collection tags are silently.
+    fn collection_tag(&mut self, tag: Option<&str>, span: Span, at: Option<ParserSpan>) -> Option<Tag> {
+        match tag? {
+            "!reset" => Some(Tag::Reset),
+            "!override" => Some(Tag::Override),
+            tag if tag == "!" || tag.starts_with("!!") || tag.starts_with("!<tag:yaml.org,2002:") => None,
+            tag => {
+                let place = at.map_or(span, |at| self.span(at));
+                let warning = Diagnostic::warning(
+                    "unknown-tag",
+                    format!("the tag `{tag}` means nothing here and is ignored"),
+                )
+                .at(place)
+                .help("Compose knows `!reset` and `!override`");
+                self.diagnostics.push(warning);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
