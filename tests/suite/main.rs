@@ -1,0 +1,6 @@
+//! Everything that drives rcompose as its users do: through the binary, on a real kernel, with real registries and services.
+//! Tests whose names contain `privileged` make kernel objects and need root; they fail, never skip, without it.
+
+mod host;
+mod images;
+mod registry;
