@@ -3,4 +3,6 @@
 
 mod host;
 mod images;
+mod operate;
 mod registry;
+mod reload;
