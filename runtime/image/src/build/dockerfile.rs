@@ -1,0 +1,48 @@
+//! In: the text of a Dockerfile. Out: its instructions, typed, each with the lines it was written on.
+//! **Invariant:** no I/O, no expansion of variables, and every error names a line; a foreign frontend is never fetched.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod instruction;
+mod lines;
+mod parse;
+
+pub use instruction::{
+    Copy, Flags, From, HealthcheckInstruction, Heredoc, Instruction, KeyValue, Mount, MountKind, Run, Words,
+};
+pub use lines::{Directives, LogicalLine};
+pub use parse::parse;
+
+/// A Dockerfile, parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dockerfile {
+    /// Parser directives of the first lines.
+    pub directives: Directives,
+    /// Instructions in order.
+    pub instructions: Vec<Located>,
+}
+
+/// An instruction and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Located {
+    /// What it says.
+    pub instruction: Instruction,
+    /// First line, from 1.
+    pub first_line: usize,
+    /// Last line, from 1.
+    pub last_line: usize,
+    /// As written, for progress and history.
+    pub source: String,
+}
+
+/// What is wrong with a Dockerfile.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {message}")]
+pub struct DockerfileError {
+    /// From 1.
+    pub line: usize,
+    /// Lowercase fragment.
+    pub message: String,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,164 @@
+//! In: the text of a `.dockerignore`, or a list of its patterns. Out: whether a path is left out.
+//! Rules as moby's patternmatcher has them: `!` brings back, the last match wins, a match of a parent counts for all below it,
+//! `*` and `?` stop at `/`, `**` does not; a leading or trailing `/` means nothing.
+//! **Invariant:** pure; paths are relative, with `/`, and clean.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use globset::{GlobBuilder, GlobMatcher};
+
+/// A pattern that is none.
+#[derive(Debug, thiserror::Error)]
+#[error("pattern `{pattern}` is malformed")]
+pub struct PatternError {
+    /// As written.
+    pub pattern: String,
+    #[source]
+    source: globset::Error,
+}
+
+/// Patterns in order.
+#[derive(Debug, Clone, Default)]
+pub struct IgnoreList {
+    patterns: Vec<Pattern>,
+}
+
+#[derive(Debug, Clone)]
+struct Pattern {
+    matcher: GlobMatcher,
+    brings_back: bool,
+}
+
+impl IgnoreList {
+    /// Reads the text of a `.dockerignore`: one pattern a line, `#` at the start of a line is a comment.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        Self::new(text.lines().filter(|line| !line.starts_with('#')))
+    }
+
+    /// A list of single patterns.
+    pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, PatternError> {
+        let mut list = Self::default();
+        for written in patterns {
+            let pattern = written.trim();
+            let (brings_back, pattern) = match pattern.strip_prefix('!') {
+                Some(rest) => (true, rest.trim()),
+                None => (false, pattern),
+            };
+            let clean = clean(pattern);
+            if clean.is_empty() {
+                continue;
+            }
+            let glob = GlobBuilder::new(&clean)
+                .literal_separator(true)
+                .backslash_escape(true)
+                .build()
+                .map_err(|source| PatternError {
+                    pattern: written.to_owned(),
+                    source,
+                })?;
+            list.patterns.push(Pattern {
+                matcher: glob.compile_matcher(),
+                brings_back,
+            });
+        }
+        Ok(list)
+    }
+
+    /// Whether the path (relative, `/` between components) is left out.
+    pub fn leaves_out(&self, path: &str) -> bool {
+        let mut left_out = false;
+        for pattern in &self.patterns {
+            // A pattern can only change the answer when it says the opposite.
+            if pattern.brings_back == left_out && pattern.matches(path) {
+                left_out = !pattern.brings_back;
+            }
+        }
+        left_out
+    }
+
+    /// Whether nothing below the left-out directory can come back, so that it need not be walked.
+    pub fn prunes(&self, directory: &str) -> bool {
+        self.leaves_out(directory) && !self.patterns.iter().any(|pattern| pattern.brings_back)
+    }
+
+    /// Whether there is no pattern.
+    pub fn is_empty(&self) -> bool {
+        self.patterns.is_empty()
+    }
+}
+
+impl Pattern {
+    fn matches(&self, path: &str) -> bool {
+        self.matcher.is_match(path)
+            || path
+                .match_indices('/')
+                .any(|(end, _)| self.matcher.is_match(&path[..end]))
+    }
+}
+
+/// Without empty, `.` and `..` components and without slashes at either end, as Go's filepath.Clean leaves a rooted path.
+fn clean(pattern: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in pattern.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            other => parts.push(other),
+        }
+    }
+    parts.join("/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left_out(patterns: &[&str], path: &str) -> bool {
+        IgnoreList::new(patterns.iter().copied())
+            .expect("patterns")
+            .leaves_out(path)
+    }
+
+    #[test]
+    fn patterns_anchor_at_the_root_and_cover_what_is_below() {
+        assert!(left_out(&["node_modules"], "node_modules/a/b.js"));
+        assert!(!left_out(&["node_modules"], "web/node_modules/a"));
+        assert!(left_out(&["**/node_modules"], "web/node_modules/a"));
+        assert!(left_out(&["**/node_modules"], "node_modules"));
+        assert!(left_out(&["/build/"], "build/x"));
+        assert!(left_out(&["*.md"], "README.md"));
+        assert!(!left_out(&["*.md"], "docs/README.md"));
+        assert!(left_out(&["docs/**"], "docs/a/b"));
+        assert!(left_out(&["a?c"], "abc"));
+        assert!(!left_out(&["a?c"], "a/c"));
+    }
+
+    #[test]
+    fn the_last_match_wins() {
+        assert!(!left_out(&["*.md", "!README.md"], "README.md"));
+        assert!(left_out(
+            &["*.md", "!README*.md", "README-secret.md"],
+            "README-secret.md"
+        ));
+        assert!(!left_out(&["*", "!src"], "src/main.rs"));
+        assert!(left_out(&["*", "!src", "src/target"], "src/target/x"));
+    }
+
+    #[test]
+    fn a_directory_is_walked_when_something_below_may_come_back() {
+        assert!(IgnoreList::new(["target"]).expect("patterns").prunes("target"));
+        assert!(
+            !IgnoreList::new(["target", "!target/keep"])
+                .expect("patterns")
+                .prunes("target")
+        );
+    }
+
+    #[test]
+    fn comments_and_blanks_are_skipped() {
+        let list = IgnoreList::parse("# all\n\n  *.log  \n#x\n").expect("patterns");
+        assert!(list.leaves_out("a.log") && !list.leaves_out("#x"));
+    }
+}
