@@ -266,7 +266,7 @@ pub enum MountSource {
     },
 }
 
-/// Mount propagation (mount_namespaces(7)).
+/// Mount propagation (`mount_namespaces(7)`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub enum Propagation {
     /// No events either way, recursively.
