@@ -16,9 +16,9 @@ pub struct PatternError {
     source: globset::Error,
 }
 
-/// Patterns in order.
+/// Patterns in order; of a `.dockerignore`, of `--exclude`, of a watch rule.
 #[derive(Debug, Clone, Default)]
-pub struct IgnoreList {
+pub struct PatternList {
     patterns: Vec<Pattern>,
 }
 
@@ -28,7 +28,7 @@ struct Pattern {
     brings_back: bool,
 }
 
-impl IgnoreList {
+impl PatternList {
     /// Reads the text of a `.dockerignore`: one pattern a line, `#` at the start of a line is a comment.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -64,8 +64,8 @@ impl IgnoreList {
         Ok(list)
     }
 
-    /// Whether the path (relative, `/` between components) is left out.
-    pub fn leaves_out(&self, path: &str) -> bool {
+    /// Whether the list selects the path (relative, `/` between components): for a `.dockerignore`, leaves it out.
+    pub fn matches(&self, path: &str) -> bool {
         let mut left_out = false;
         for pattern in &self.patterns {
             // A pattern can only change the answer when it says the opposite.
@@ -78,7 +78,7 @@ impl IgnoreList {
 
     /// Whether nothing below the left-out directory can come back, so that it need not be walked.
     pub fn prunes(&self, directory: &str) -> bool {
-        self.leaves_out(directory) && !self.patterns.iter().any(|pattern| pattern.brings_back)
+        self.matches(directory) && !self.patterns.iter().any(|pattern| pattern.brings_back)
     }
 
     /// Whether there is no pattern.
@@ -116,9 +116,9 @@ mod tests {
     use super::*;
 
     fn left_out(patterns: &[&str], path: &str) -> bool {
-        IgnoreList::new(patterns.iter().copied())
+        PatternList::new(patterns.iter().copied())
             .expect("patterns")
-            .leaves_out(path)
+            .matches(path)
     }
 
     #[test]
@@ -148,9 +148,9 @@ mod tests {
 
     #[test]
     fn a_directory_is_walked_when_something_below_may_come_back() {
-        assert!(IgnoreList::new(["target"]).expect("patterns").prunes("target"));
+        assert!(PatternList::new(["target"]).expect("patterns").prunes("target"));
         assert!(
-            !IgnoreList::new(["target", "!target/keep"])
+            !PatternList::new(["target", "!target/keep"])
                 .expect("patterns")
                 .prunes("target")
         );
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn comments_and_blanks_are_skipped() {
-        let list = IgnoreList::parse("# all\n\n  *.log  \n#x\n").expect("patterns");
-        assert!(list.leaves_out("a.log") && !list.leaves_out("#x"));
+        let list = PatternList::parse("# all\n\n  *.log  \n#x\n").expect("patterns");
+        assert!(list.matches("a.log") && !list.matches("#x"));
     }
 }
