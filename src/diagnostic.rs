@@ -183,9 +183,12 @@ impl Extend<Diagnostic> for Diagnostics {
 }
 
 /// The candidate nearest to a mistyped name, if any is near enough to be worth proposing: at most a third of
-/// the name's letters differ (a swap of neighbours counts once).
+/// the name's letters differ (a swap of neighbours counts once; case does not count).
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (name.chars().count() / 3).max(1);
+    let limit = match name.chars().count() {
+        letters @ 0..3 => letters / 3,
+        letters => (letters / 3).max(1),
+    };
     candidates
         .into_iter()
         .filter(|candidate| *candidate != name)
@@ -228,6 +231,7 @@ mod tests {
         assert_eq!(nearest("databse", keys), Some("database"));
         assert_eq!(nearest("Image", keys), Some("image"));
         assert_eq!(nearest("healthcheck", keys), None);
+        assert_eq!(nearest("B", ["A"]), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::dotenv::{self, EnvEntry};
 use super::node::VariableOrigin;
-use super::span::SourceMap;
+use super::span::{SourceMap, Span};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// A variable's value and where it came from.
@@ -114,17 +114,29 @@ pub fn read_env_file(
     diagnostics: &mut Diagnostics,
 ) -> io::Result<Vec<EnvEntry>> {
     let bytes = std::fs::read(path)?;
+    Ok(parse_env_bytes(path, bytes, format, lookup, sources, diagnostics))
+}
+
+/// Parses the bytes of an environment file.
+pub(super) fn parse_env_bytes(
+    path: &Path,
+    bytes: Vec<u8>,
+    format: EnvFormat,
+    lookup: &dyn Fn(&str) -> Option<String>,
+    sources: &mut SourceMap,
+    diagnostics: &mut Diagnostics,
+) -> Vec<EnvEntry> {
     let (text, fault) = decode_text(bytes);
     let file = sources.add(path, text);
     if let Some(offset) = fault {
-        diagnostics.push(not_utf8(path).at(super::span::Span::new(file, offset, offset + 1)));
-        return Ok(Vec::new());
+        diagnostics.push(not_utf8(path).at(Span::new(file, offset, offset + 1)));
+        return Vec::new();
     }
-    let text = sources.file(file).text.clone();
-    Ok(match format {
-        EnvFormat::Dotenv => dotenv::parse(file, &text, lookup, diagnostics),
-        EnvFormat::Raw => dotenv::parse_raw(file, &text, lookup, diagnostics),
-    })
+    let text = &sources.file(file).text;
+    match format {
+        EnvFormat::Dotenv => dotenv::parse(file, text, lookup, diagnostics),
+        EnvFormat::Raw => dotenv::parse_raw(file, text, lookup, diagnostics),
+    }
 }
 
 /// A file's bytes as text without a byte order mark; also the offset of the first byte that is not UTF-8, which
@@ -154,7 +166,6 @@ pub(super) fn not_utf8(path: &Path) -> Diagnostic {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::source::span::Span;
 
     #[test]
     fn earlier_sources_win_and_later_files_win_among_files() {

@@ -1,11 +1,21 @@
 //! From files to one tree: paths, flags and environment come in, a merged and interpolated [`node::Node`] goes out.
 //! **Invariant:** every scalar keeps the file and the bytes it was written at; only `load` touches the disk.
 
+pub mod canonical;
+mod discover;
 pub mod dotenv;
+pub mod emit;
 pub mod env;
 pub mod interpolate;
+pub mod load;
+pub mod merge;
+mod name;
 pub mod node;
 pub mod path;
+pub mod rebase;
+pub mod resolve;
 pub mod span;
 pub mod template;
+pub mod toml;
+pub mod unique;
 pub mod yaml;

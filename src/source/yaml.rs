@@ -51,6 +51,11 @@ pub fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Vec<Nod
     if builder.over_limit { Vec::new() } else { documents }
 }
 
+/// Whether a bare scalar with this text is read as a number, boolean or nothing.
+pub fn is_typed(text: &str) -> bool {
+    !matches!(scalar::resolve(text), Value::String(_))
+}
+
 /// A node that aliases may name; `None` while it is still being read.
 struct Anchor {
     node: Option<Node>,

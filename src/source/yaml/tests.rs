@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 use crate::diagnostic::Severity;
 use crate::source::span::SourceMap;
@@ -14,13 +16,8 @@ fn read(text: &str) -> (Vec<Node>, Vec<String>, SourceMap) {
             let mut line = format!("{}: {}", finding.code, finding.message);
             for label in &finding.labels {
                 let at = map.position(label.span);
-                line += &format!(
-                    " | {}:{} {:?} {}",
-                    at.line,
-                    at.column,
-                    map.text(label.span),
-                    label.text
-                );
+                let text = map.text(label.span);
+                write!(line, " | {}:{} {text:?} {}", at.line, at.column, label.text).expect("text");
             }
             if finding.severity == Severity::Warning {
                 line += " (warning)";
@@ -150,7 +147,7 @@ fn a_billion_laughs_are_refused_quickly() {
     let mut text = String::from("x-a: &a {k: v}\n");
     for (before, name) in ('a'..='h').zip('b'..='i') {
         let aliases = vec![format!("*{before}"); 9].join(", ");
-        text += &format!("x-{name}: &{name} [{aliases}]\n");
+        writeln!(text, "x-{name}: &{name} [{aliases}]").expect("text");
     }
     let (documents, said, _) = read(&text);
     assert!(documents.is_empty());

@@ -1,0 +1,210 @@
+//! From compose files to one tree: paths and an environment come in; parsed, interpolated, included, extended and
+//! merged they go out. Reads only through [`Files`].
+//! **Invariant:** a file's `!reset` and `!override` act on what came before it, never after.
+
+mod extends;
+mod include;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::env::{self, EnvFormat, Environment};
+use super::interpolate::interpolate;
+use super::merge::{merge, settle};
+use super::node::Node;
+use super::rebase::Base;
+use super::span::{SourceMap, Span};
+use super::{toml, unique, yaml};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+
+/// What resolving needs of the world.
+pub trait Files {
+    /// The bytes of a file; `-` is standard input.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    fn read(&mut self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Whether a file (not a directory) is there.
+    fn is_file(&mut self, path: &Path) -> bool;
+}
+
+/// What a (sub-)project is resolved in.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The directory relative paths are relative to; absolute.
+    pub directory: PathBuf,
+    /// What interpolation sees.
+    pub environment: Environment,
+    /// The files being read that led here, with the `include` entries that did.
+    pub chain: Vec<(PathBuf, Option<Span>)>,
+}
+
+/// One run over the files of a project: what was read, and what was said of it.
+pub struct Resolver<'a> {
+    /// Where files come from.
+    pub files: &'a mut dyn Files,
+    /// All texts read.
+    pub sources: SourceMap,
+    /// Everything said.
+    pub diagnostics: Diagnostics,
+    /// Whether variables are put in.
+    pub interpolate: bool,
+    /// Whether relative paths are made absolute.
+    pub resolve_paths: bool,
+    /// Set when a file could not be read or parsed: the tree lacks what was in it.
+    pub broken: bool,
+    /// What `~` stands for.
+    pub home: Option<String>,
+}
+
+/// A compose file's documents.
+pub struct Document {
+    /// The file.
+    pub path: PathBuf,
+    /// The tree as written.
+    pub node: Node,
+}
+
+impl Resolver<'_> {
+    /// Reads and parses a compose file; `named` is where it is asked for. What is wrong is said.
+    pub fn read_documents(&mut self, path: &Path, named: Option<Span>) -> Vec<Document> {
+        let bytes = match self.files.read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                self.broken = true;
+                let mut diagnostic = Diagnostic::error(
+                    "unreadable-file",
+                    format!("cannot read {}: {}", path.display(), reason(&error)),
+                );
+                if let Some(span) = named {
+                    diagnostic = diagnostic.label(span, "asked for here");
+                }
+                self.diagnostics.push(diagnostic);
+                return Vec::new();
+            }
+        };
+        let (text, fault) = env::decode_text(bytes);
+        let file = self.sources.add(path, text);
+        if let Some(offset) = fault {
+            self.broken = true;
+            self.diagnostics
+                .push(env::not_utf8(path).at(Span::new(file, offset, offset + 1)));
+            return Vec::new();
+        }
+        let text = &self.sources.file(file).text;
+        let mut said = Diagnostics::new();
+        let nodes = if path.extension().is_some_and(|extension| extension == "toml") {
+            toml::parse(file, text, &mut said)
+        } else {
+            yaml::parse(file, text, &mut said)
+        };
+        self.broken |= nodes.is_empty() && said.has_errors();
+        self.diagnostics.append(said);
+        let mut documents = Vec::new();
+        for node in nodes {
+            if node.as_map().is_some() {
+                documents.push(Document {
+                    path: path.to_owned(),
+                    node,
+                });
+            } else {
+                self.broken = true;
+                let message = format!("a compose file is a mapping, this is {}", node.describe());
+                let help = "begin with a top-level key such as `services:`";
+                self.diagnostics.push(
+                    Diagnostic::error("not-a-mapping", message)
+                        .at(node.span)
+                        .help(help),
+                );
+            }
+        }
+        documents
+    }
+
+    /// Resolves the documents of one project in order and merges them.
+    pub fn project(&mut self, documents: Vec<Document>, scope: &Scope) -> Option<Node> {
+        let mut root: Option<Node> = None;
+        for Document { path, mut node } in documents {
+            if self.interpolate {
+                interpolate(
+                    &mut node,
+                    &scope.environment,
+                    &self.sources,
+                    &mut self.diagnostics,
+                );
+            }
+            self.include(&mut node, &path, scope);
+            self.extend(&mut node, &path, scope);
+            let mut merged = match root.take() {
+                Some(base) => merge(base, node, &mut self.diagnostics),
+                None => node,
+            };
+            settle(&mut merged);
+            unique::enforce(&mut merged);
+            root = Some(merged);
+        }
+        root
+    }
+
+    /// Reads environment files in order into `environment`, which keeps what it has; `named` is where they are
+    /// asked for. A missing file is an error.
+    pub fn read_env_files(&mut self, paths: &[(PathBuf, Option<Span>)], environment: &mut Environment) {
+        let mut all = Vec::new();
+        for (path, named) in paths {
+            let lookup = |name: &str| {
+                let earlier = || {
+                    all.iter()
+                        .rev()
+                        .find(|entry: &&super::dotenv::EnvEntry| entry.name == name)
+                        .map(|entry| entry.value.clone())
+                };
+                environment.get(name).map(str::to_owned).or_else(earlier)
+            };
+            let read = self.files.read(path);
+            let entries = read.map(|bytes| {
+                env::parse_env_bytes(
+                    path,
+                    bytes,
+                    EnvFormat::Dotenv,
+                    &lookup,
+                    &mut self.sources,
+                    &mut self.diagnostics,
+                )
+            });
+            match entries {
+                Ok(entries) => all.extend(entries),
+                Err(error) => {
+                    let message = format!(
+                        "cannot read the environment file {}: {}",
+                        path.display(),
+                        reason(&error)
+                    );
+                    let mut diagnostic = Diagnostic::error("unreadable-file", message);
+                    if let Some(span) = named {
+                        diagnostic = diagnostic.label(*span, "asked for here");
+                    }
+                    self.diagnostics.push(diagnostic);
+                }
+            }
+        }
+        environment.fill_from_files(&all);
+    }
+
+    /// The base of relative paths in `directory`.
+    pub fn base<'b>(&'b self, directory: &'b Path) -> Base<'b> {
+        Base {
+            directory,
+            home: self.home.as_deref(),
+        }
+    }
+}
+
+/// An error of the operating system in words, without its number.
+pub(super) fn reason(error: &io::Error) -> String {
+    if let io::ErrorKind::NotFound = error.kind() {
+        return "no such file".to_owned();
+    }
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or_default();
+    words.to_lowercase()
+}

@@ -1,0 +1,231 @@
+//! `extends`: a file's services come in with the name of what they extend, with the base merged in they go out.
+//! **Invariant:** a base is whole before it is extended; relative paths of another file's service speak from there.
+
+use std::path::{Path, PathBuf};
+
+use super::{Resolver, Scope};
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::source::interpolate::interpolate;
+use crate::source::merge::{merge, merge_at, settle};
+use crate::source::node::{Mapping, Node, Step};
+use crate::source::path::NodePath;
+use crate::source::rebase;
+use crate::source::span::Span;
+
+/// The file whose services a name is looked up in.
+struct Home<'a> {
+    path: &'a Path,
+    directory: &'a Path,
+    services: &'a Mapping,
+}
+
+const CYCLE: &str = "extends-cycle";
+
+/// A service on the way to its base: file, name, and where its `extends` is written.
+type Link = (PathBuf, String, Span);
+
+/// What an `extends` says.
+struct Reference {
+    service: String,
+    service_span: Span,
+    file: Option<(String, Span)>,
+    span: Span,
+}
+
+impl Resolver<'_> {
+    /// Replaces every service of `root` that extends another by the result.
+    pub(super) fn extend(&mut self, root: &mut Node, path: &Path, scope: &Scope) {
+        let Some(services) = root.get("services").and_then(Node::as_map) else {
+            return;
+        };
+        if !services
+            .iter()
+            .any(|(_, service)| service.get("extends").is_some())
+        {
+            return;
+        }
+        let services = services.clone();
+        let home = Home {
+            path,
+            directory: &scope.directory,
+            services: &services,
+        };
+        let names: Vec<&str> = services.keys().collect();
+        for name in names {
+            let resolved = self.extended(name, &home, scope, &mut Vec::new());
+            let slot = root
+                .as_map_mut()
+                .and_then(|root| root.get_mut("services"))
+                .and_then(Node::as_map_mut);
+            if let (Some(resolved), Some(slot)) = (resolved, slot.and_then(|services| services.get_mut(name)))
+            {
+                *slot = resolved;
+            }
+        }
+    }
+
+    /// A service with all it extends merged in and without its `extends` key.
+    fn extended(
+        &mut self,
+        name: &str,
+        home: &Home<'_>,
+        scope: &Scope,
+        chain: &mut Vec<Link>,
+    ) -> Option<Node> {
+        let mut service = home.services.get(name)?.clone();
+        let Some(extends) = service.as_map_mut().and_then(|service| service.remove("extends")) else {
+            return Some(service);
+        };
+        let Some(reference) = self.reference(&extends.node) else {
+            return Some(service);
+        };
+        chain.push((home.path.to_owned(), name.to_owned(), reference.span));
+        let base = match &reference.file {
+            None => self.base_in(&reference, name, home, scope, chain),
+            Some((file, span)) => self.base_from_file(&reference, (file, *span), name, home, scope, chain),
+        };
+        chain.pop();
+        let Some(mut base) = base.filter(|base| !base.is_null()) else {
+            return Some(service);
+        };
+        settle(&mut base);
+        base.walk_mut(&mut |node| {
+            if node.is_scalar() {
+                node.steps.push(Step::Extended(reference.span));
+            }
+        });
+        let place = NodePath::root().key("services").key(name);
+        Some(merge_at(base, service, &place, &mut self.diagnostics))
+    }
+
+    fn reference(&mut self, node: &Node) -> Option<Reference> {
+        let span = node.span;
+        if let Some(name) = node.as_str() {
+            return Some(Reference {
+                service: name.to_owned(),
+                service_span: span,
+                file: None,
+                span,
+            });
+        }
+        let service = node
+            .get("service")
+            .and_then(|service| Some((service.as_str()?.to_owned(), service.span)));
+        let Some((service, service_span)) = service else {
+            let help = "write `extends: {service: name}`, with `file: other.yaml` if it is in another file";
+            self.diagnostics.push(
+                Diagnostic::error("invalid-extends", "`extends` does not name a service")
+                    .at(span)
+                    .help(help),
+            );
+            return None;
+        };
+        let file = node
+            .get("file")
+            .and_then(|file| Some((file.as_str()?.to_owned(), file.span)));
+        Some(Reference {
+            service,
+            service_span,
+            file,
+            span,
+        })
+    }
+
+    fn base_in(
+        &mut self,
+        reference: &Reference,
+        name: &str,
+        home: &Home<'_>,
+        scope: &Scope,
+        chain: &mut Vec<Link>,
+    ) -> Option<Node> {
+        let wanted = &reference.service;
+        if !home.services.contains_key(wanted) {
+            let file = home.path.display();
+            let mut error = Diagnostic::error(
+                "unknown-service",
+                format!("`{name}` extends `{wanted}`, which is not a service of {file}"),
+            )
+            .label(reference.service_span, "no such service");
+            if let Some(near) = nearest(wanted, home.services.keys()) {
+                error = error.help(format!("did you mean `{near}`?"));
+            }
+            self.diagnostics.push(error);
+            return None;
+        }
+        let first = chain
+            .iter()
+            .position(|(path, link, _)| path == home.path && link == wanted);
+        if let Some(first) = first {
+            let is_said = |said: &Diagnostic| {
+                said.code == CYCLE && said.labels.iter().any(|label| label.span == reference.span)
+            };
+            if self.diagnostics.iter().any(is_said) {
+                return None;
+            }
+            let cycle = &chain[first..];
+            let names: Vec<&str> = cycle
+                .iter()
+                .map(|(_, link, _)| link.as_str())
+                .chain([wanted.as_str()])
+                .collect();
+            let mut error = Diagnostic::error(
+                "extends-cycle",
+                format!("services extend each other: {}", names.join(" → ")),
+            )
+            .label(reference.span, format!("leads back to `{wanted}`"))
+            .help("take what they share into a service that extends nothing");
+            for (_, link, span) in cycle.iter().filter(|(.., span)| *span != reference.span) {
+                error = error.secondary(*span, format!("`{link}` extends here"));
+            }
+            self.diagnostics.push(error);
+            return None;
+        }
+        self.extended(wanted, home, scope, chain)
+    }
+
+    fn base_from_file(
+        &mut self,
+        reference: &Reference,
+        (file, file_span): (&str, Span),
+        name: &str,
+        home: &Home<'_>,
+        scope: &Scope,
+        chain: &mut Vec<Link>,
+    ) -> Option<Node> {
+        let path = self.base(home.directory).resolve(file);
+        let mut root: Option<Node> = None;
+        for mut document in self.read_documents(&path, Some(file_span)) {
+            if self.interpolate {
+                interpolate(
+                    &mut document.node,
+                    &scope.environment,
+                    &self.sources,
+                    &mut self.diagnostics,
+                );
+            }
+            root = Some(match root {
+                Some(base) => merge(base, document.node, &mut self.diagnostics),
+                None => document.node,
+            });
+        }
+        let root = root?;
+        let Some(services) = root.get("services").and_then(Node::as_map) else {
+            let message = format!("{} has no services", path.display());
+            self.diagnostics
+                .push(Diagnostic::error("unknown-service", message).label(file_span, "asked for here"));
+            return None;
+        };
+        let directory = path.parent().unwrap_or(home.directory).to_owned();
+        let there = Home {
+            path: &path,
+            directory: &directory,
+            services,
+        };
+        let mut base = self.base_in(reference, name, &there, scope, chain)?;
+        if self.resolve_paths {
+            rebase::service(&mut base, self.base(&directory));
+        }
+        Some(base)
+    }
+}

@@ -1,0 +1,222 @@
+//! `include`: the entries of a file come in, the resources of the projects they name are imported into the file.
+//! **Invariant:** an included project is resolved on its own, in its own directory and environment; what the
+//! including file says of the same resource wins.
+
+use std::path::{Path, PathBuf};
+
+use super::{Resolver, Scope};
+use crate::diagnostic::Diagnostic;
+use crate::source::merge::merge_at;
+use crate::source::node::{Mapping, Node, Step, Value};
+use crate::source::path::NodePath;
+use crate::source::rebase;
+use crate::source::span::Span;
+
+/// The sections that are imported.
+const SECTIONS: [&str; 6] = ["services", "volumes", "networks", "secrets", "configs", "models"];
+
+/// One entry of `include`.
+struct Entry {
+    paths: Vec<(String, Span)>,
+    project_directory: Option<String>,
+    env_files: Vec<(String, Span)>,
+    span: Span,
+}
+
+impl Resolver<'_> {
+    /// Takes `include` out of `root` and imports what it names.
+    pub(super) fn include(&mut self, root: &mut Node, path: &Path, scope: &Scope) {
+        let Some(include) = root.as_map_mut().and_then(|root| root.remove("include")) else {
+            return;
+        };
+        let items = match include.node.value {
+            Value::Seq(items) => items,
+            Value::Null => return,
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) | Value::Map(_) => {
+                let message = format!("`include` must be a list, this is {}", include.node.describe());
+                let error = Diagnostic::error("invalid-include", message).at(include.node.span);
+                self.diagnostics.push(error.help("write `include: [other.yaml]`"));
+                return;
+            }
+        };
+        let mut scope = scope.clone();
+        scope.chain.push((path.to_owned(), None));
+        for item in items {
+            if let Some(entry) = self.entry(&item)
+                && let Some(imported) = self.included(&entry, &scope)
+            {
+                self.import(root, imported);
+            }
+        }
+    }
+
+    fn entry(&mut self, item: &Node) -> Option<Entry> {
+        let span = item.span;
+        let entry = if item.as_map().is_some() {
+            Entry {
+                paths: item.get("path").map(texts).unwrap_or_default(),
+                project_directory: item
+                    .get("project_directory")
+                    .and_then(Node::as_str)
+                    .map(str::to_owned),
+                env_files: item.get("env_file").map(texts).unwrap_or_default(),
+                span,
+            }
+        } else {
+            Entry {
+                paths: texts(item),
+                project_directory: None,
+                env_files: Vec::new(),
+                span,
+            }
+        };
+        if entry.paths.is_empty() {
+            let error = Diagnostic::error("invalid-include", "an `include` entry needs a path").at(span);
+            self.diagnostics
+                .push(error.help("write `- other.yaml` or `- path: other.yaml`"));
+            return None;
+        }
+        if let Some((path, span)) = entry.paths.iter().find(|(path, _)| is_remote(path)) {
+            self.broken = true;
+            let error = Diagnostic::error(
+                "remote-include",
+                format!("`{path}` is remote, only local files can be included"),
+            )
+            .at(*span);
+            self.diagnostics
+                .push(error.help("clone it and include the local copy"));
+            return None;
+        }
+        Some(entry)
+    }
+
+    /// The project an entry names, resolved and with absolute paths.
+    fn included(&mut self, entry: &Entry, scope: &Scope) -> Option<Node> {
+        let paths: Vec<(PathBuf, Span)> = entry
+            .paths
+            .iter()
+            .map(|(path, span)| (self.base(&scope.directory).resolve(path), *span))
+            .collect();
+        let (first, _) = paths.first()?;
+        if self.is_cycle(first, entry.span, scope) {
+            return None;
+        }
+        let directory = match &entry.project_directory {
+            Some(directory) => self.base(&scope.directory).resolve(directory),
+            None => first.parent().unwrap_or(&scope.directory).to_owned(),
+        };
+        let mut environment = scope.environment.clone();
+        let env_files = self.env_files(entry, &directory, scope);
+        self.read_env_files(&env_files, &mut environment);
+        let mut chain = scope.chain.clone();
+        if let Some(last) = chain.last_mut() {
+            last.1 = Some(entry.span);
+        }
+        let inner = Scope {
+            directory,
+            environment,
+            chain,
+        };
+        let mut documents = Vec::new();
+        for (path, span) in &paths {
+            documents.extend(self.read_documents(path, Some(*span)));
+        }
+        let mut root = self.project(documents, &inner)?;
+        if self.resolve_paths {
+            rebase::project(&mut root, self.base(&inner.directory), true);
+        }
+        root.walk_mut(&mut |node| {
+            if node.is_scalar() {
+                node.steps.push(Step::Included(entry.span));
+            }
+        });
+        Some(root)
+    }
+
+    fn env_files(&mut self, entry: &Entry, directory: &Path, scope: &Scope) -> Vec<(PathBuf, Option<Span>)> {
+        if entry.env_files.is_empty() {
+            let implied = directory.join(".env");
+            return if self.files.is_file(&implied) {
+                vec![(implied, None)]
+            } else {
+                Vec::new()
+            };
+        }
+        let named = entry.env_files.iter().filter(|(path, _)| path != "/dev/null");
+        named
+            .map(|(path, span)| (self.base(&scope.directory).resolve(path), Some(*span)))
+            .collect()
+    }
+
+    fn is_cycle(&mut self, path: &Path, span: Span, scope: &Scope) -> bool {
+        let Some(first) = scope.chain.iter().position(|(file, _)| file == path) else {
+            return false;
+        };
+        let names: Vec<String> = scope.chain[first..]
+            .iter()
+            .map(|(file, _)| file.display().to_string())
+            .collect();
+        let message = format!(
+            "files include each other: {} → {}",
+            names.join(" → "),
+            path.display()
+        );
+        let mut error =
+            Diagnostic::error("include-cycle", message).label(span, "leads back to the beginning");
+        for (file, link) in &scope.chain[first..] {
+            if let Some(link) = link {
+                error = error.secondary(*link, format!("included by {}", file.display()));
+            }
+        }
+        self.diagnostics.push(error);
+        true
+    }
+
+    /// Puts imported resources under those of `root`.
+    fn import(&mut self, root: &mut Node, imported: Node) {
+        let (Value::Map(imported), Some(root)) = (imported.value, root.as_map_mut()) else {
+            return;
+        };
+        for (section, entry) in imported.into_entries() {
+            let (true, Value::Map(resources)) = (SECTIONS.contains(&section.as_str()), entry.node.value)
+            else {
+                continue;
+            };
+            if root.get(&section).is_none_or(Node::is_null) {
+                root.insert(
+                    section.clone(),
+                    entry.key_span,
+                    Node::map(Mapping::new(), entry.node.span),
+                );
+            }
+            let Some(into) = root.get_mut(&section).and_then(Node::as_map_mut) else {
+                continue;
+            };
+            for (name, resource) in resources.into_entries() {
+                let Some(slot) = into.get_mut(&name) else {
+                    into.insert(name, resource.key_span, resource.node);
+                    continue;
+                };
+                if *slot == resource.node {
+                    continue;
+                }
+                let over = std::mem::replace(slot, Node::null(resource.key_span));
+                let path = NodePath::root().key(&section).key(&name);
+                *slot = merge_at(resource.node, over, &path, &mut self.diagnostics);
+            }
+        }
+    }
+}
+
+/// One text or a list of them.
+fn texts(node: &Node) -> Vec<(String, Span)> {
+    let items = node.as_seq().unwrap_or(std::slice::from_ref(node));
+    items
+        .iter()
+        .filter_map(|item| Some((item.as_str()?.to_owned(), item.span)))
+        .collect()
+}
+
+fn is_remote(path: &str) -> bool {
+    path.contains("://") || path.starts_with("git@") || path.starts_with("github.com/")
+}
