@@ -112,8 +112,12 @@ impl Health {
     }
 
     /// The first process ended: no more probes, and nothing is known.
+    #[must_use]
     pub fn stopped(self) -> Health {
-        Health { probe: Probe::Idle, ..self }
+        Health {
+            probe: Probe::Idle,
+            ..self
+        }
     }
 
     /// When [`Self::timer`] has something to do.
@@ -132,18 +136,29 @@ impl Health {
         }
         match self.probe {
             Probe::Idle | Probe::Killed { .. } => (self, HealthAction::None),
-            Probe::Waiting { .. } => {
-                (Health { probe: Probe::Running { since: now }, ..self }, HealthAction::StartProbe)
-            }
-            Probe::Running { since } => {
-                (Health { probe: Probe::Killed { since }, ..self }, HealthAction::KillProbe)
-            }
+            Probe::Waiting { .. } => (
+                Health {
+                    probe: Probe::Running { since: now },
+                    ..self
+                },
+                HealthAction::StartProbe,
+            ),
+            Probe::Running { since } => (
+                Health {
+                    probe: Probe::Killed { since },
+                    ..self
+                },
+                HealthAction::KillProbe,
+            ),
         }
     }
 
     /// The running probe ended (or could not be started, which is a failure).
+    #[must_use]
     pub fn probe_ended(self, spec: &HealthSpec, success: bool, now: u64) -> Health {
-        let (Probe::Running { since } | Probe::Killed { since }) = self.probe else { return self };
+        let (Probe::Running { since } | Probe::Killed { since }) = self.probe else {
+            return self;
+        };
         let mut next = self;
         if success {
             next.status = HealthStatus::Healthy;
@@ -159,7 +174,9 @@ impl Health {
                 next.status = HealthStatus::Unhealthy;
             }
         }
-        next.probe = Probe::Waiting { due: now.saturating_add(next.wait(spec, now)) };
+        next.probe = Probe::Waiting {
+            due: now.saturating_add(next.wait(spec, now)),
+        };
         next
     }
 
@@ -217,7 +234,10 @@ mod tests {
             let (changes, _) = drive(&spec(10_000, 5, 0), ready, 60_000);
             let (found, status) = changes[0];
             assert_eq!(status, HealthStatus::Healthy);
-            assert!(found >= ready && found <= ready + ready / 3 + 50, "ready {ready}, found {found}");
+            assert!(
+                found >= ready && found <= ready + ready / 3 + 50,
+                "ready {ready}, found {found}"
+            );
         }
     }
 
@@ -226,7 +246,10 @@ mod tests {
         let (changes, probes) = drive(&spec(10_000, 3, 0), u64::MAX, 60_000);
         let (at, status) = changes[0];
         assert_eq!(status, HealthStatus::Unhealthy);
-        assert!((30_000..50_000).contains(&at), "three intervals at the earliest, was {at}");
+        assert!(
+            (30_000..50_000).contains(&at),
+            "three intervals at the earliest, was {at}"
+        );
         assert!(probes.len() < 40, "{} probes", probes.len());
         assert_eq!(probes[..3], [0, 50, 100]);
     }
@@ -271,7 +294,10 @@ mod tests {
         let (health, action) = health.timer(&spec, 3000);
         assert_eq!(action, HealthAction::KillProbe);
         assert_eq!(health.due(&spec), None, "killed once");
-        assert_eq!(health.probe_ended(&spec, false, 3001).status, HealthStatus::Unhealthy);
+        assert_eq!(
+            health.probe_ended(&spec, false, 3001).status,
+            HealthStatus::Unhealthy
+        );
     }
 
     #[test]

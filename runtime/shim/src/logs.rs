@@ -51,9 +51,20 @@ pub struct ContainerLog {
 impl ContainerLog {
     /// Opens the log `spec` describes; the file itself is opened at the first line.
     pub fn new(spec: &LogSpec) -> Self {
-        let file = spec.path.as_ref().map(|path| RotatingFile::new(Path::new(path), spec.max_size, spec.max_files));
+        let file = spec
+            .path
+            .as_ref()
+            .map(|path| RotatingFile::new(Path::new(path), spec.max_size, spec.max_files));
         ContainerLog {
             file,
+            ..Self::discarding()
+        }
+    }
+
+    /// A log that keeps nothing.
+    pub fn discarding() -> Self {
+        ContainerLog {
+            file: None,
             stdout: LineSplitter::default(),
             stderr: LineSplitter::default(),
             encoded: Vec::new(),
@@ -85,7 +96,10 @@ impl ContainerLog {
     /// The streams ended: what has no newline yet is written as a line.
     pub fn finish(&mut self, now: std::time::Duration) {
         let time = timestamp(now);
-        for (splitter, stream) in [(&mut self.stdout, Stream::Stdout), (&mut self.stderr, Stream::Stderr)] {
+        for (splitter, stream) in [
+            (&mut self.stdout, Stream::Stdout),
+            (&mut self.stderr, Stream::Stderr),
+        ] {
             let encoded = &mut self.encoded;
             if splitter.finish(|line| record::append_record(encoded, line, true, stream.as_str(), &time)) {
                 self.lines += 1;
@@ -117,7 +131,11 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("rcompose-shim-log-{}-{name}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         let path = directory.join("container.log");
-        let spec = LogSpec { path: Some(path.to_str().unwrap().into()), max_size, max_files };
+        let spec = LogSpec {
+            path: Some(path.to_str().unwrap().into()),
+            max_size,
+            max_files,
+        };
         (directory, ContainerLog::new(&spec))
     }
 
@@ -145,16 +163,26 @@ mod tests {
     fn rotation_keeps_the_newest_files_and_whole_records() {
         let (directory, mut log) = log_at("rotation", 1000, 3);
         for number in 0..200 {
-            log.push(Stream::Stdout, format!("line {number}\n").as_bytes(), Duration::from_secs(1));
+            log.push(
+                Stream::Stdout,
+                format!("line {number}\n").as_bytes(),
+                Duration::from_secs(1),
+            );
         }
-        let mut names: Vec<_> =
-            fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(&directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         let newest = fs::read_to_string(directory.join("container.log")).unwrap();
         let before = fs::read_to_string(directory.join("container.log.1")).unwrap();
         fs::remove_dir_all(directory).unwrap();
         assert_eq!(names, ["container.log", "container.log.1", "container.log.2"]);
-        assert!(before.len() <= 1000 && before.ends_with("}\n"), "{} bytes", before.len());
+        assert!(
+            before.len() <= 1000 && before.ends_with("}\n"),
+            "{} bytes",
+            before.len()
+        );
         assert!(newest.lines().last().unwrap().contains("line 199"));
     }
 
@@ -177,8 +205,12 @@ mod tests {
 
     #[test]
     fn no_path_discards() {
-        let mut log = ContainerLog::new(&LogSpec { path: None, max_size: 1, max_files: 1 });
-        log.push(Stream::Stdout, &[b'x'; 100_000], Duration::ZERO);
+        let mut log = ContainerLog::new(&LogSpec {
+            path: None,
+            max_size: 1,
+            max_files: 1,
+        });
+        log.push(Stream::Stdout, &vec![b'x'; 100_000], Duration::ZERO);
         log.finish(Duration::ZERO);
         assert_eq!(log.encoded.capacity(), 0);
     }

@@ -1,5 +1,5 @@
-//! In and out: the messages between a shim and everybody else, one CBOR value per SOCK_SEQPACKET packet on
-//! `run/containers/<id>/control.sock`; file descriptors travel beside a packet as SCM_RIGHTS.
+//! In and out: the messages between a shim and everybody else, one CBOR value per `SOCK_SEQPACKET` packet on
+//! `run/containers/<id>/control.sock`; file descriptors travel beside a packet as `SCM_RIGHTS`.
 //! **Invariant:** append-only for ever. A number is never reused; an old shim answers [`Reply::Unsupported`] to what it does not know.
 
 use minicbor::{Decode, Encode};
@@ -180,7 +180,7 @@ pub enum Reply {
 pub struct StartPlan {
     /// Interfaces, in order; empty with `network_mode: none|host|container:…`.
     #[n(0)]
-    pub attachments: Vec<rcompose_network::spec::Attachment>,
+    pub attachments: Vec<rcompose_network::Attachment>,
     /// Identity of the boot (`/proc/sys/kernel/random/boot_id`) this plan is valid for.
     #[n(1)]
     pub boot_id: String,

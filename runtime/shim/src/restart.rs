@@ -43,7 +43,12 @@ pub enum Verdict {
 }
 
 /// Decides what follows an end at `now` (milliseconds of a monotonic clock).
-pub fn after_end(mut state: RestartState, policy: RestartPolicy, end: End, now: u64) -> (RestartState, Verdict) {
+pub fn after_end(
+    mut state: RestartState,
+    policy: RestartPolicy,
+    end: End,
+    now: u64,
+) -> (RestartState, Verdict) {
     if end.asked {
         return (state, Verdict::Finished);
     }
@@ -61,9 +66,20 @@ pub fn after_end(mut state: RestartState, policy: RestartPolicy, end: End, now: 
             }
             wait
         }
-        RestartPolicy::Deploy { any, delay_ms, maximum, window_ms } => {
-            state.recent.retain(|at| window_ms == 0 || now.saturating_sub(*at) < window_ms);
-            let attempts = if window_ms == 0 { state.count as usize } else { state.recent.len() };
+        RestartPolicy::Deploy {
+            any,
+            delay_ms,
+            maximum,
+            window_ms,
+        } => {
+            state
+                .recent
+                .retain(|at| window_ms == 0 || now.saturating_sub(*at) < window_ms);
+            let attempts = if window_ms == 0 {
+                state.count as usize
+            } else {
+                state.recent.len()
+            };
             if (end.code == 0 && !any) || (maximum > 0 && attempts >= maximum as usize) {
                 return (state, Verdict::Finished);
             }
@@ -84,7 +100,11 @@ mod tests {
     use super::*;
 
     fn crash(ran: u64) -> End {
-        End { code: 1, ran, asked: false }
+        End {
+            code: 1,
+            ran,
+            asked: false,
+        }
     }
 
     /// Feeds ends `gap` ms apart until the policy gives up or `limit` starts were granted; returns the waits.
@@ -107,14 +127,22 @@ mod tests {
         let found = waits(RestartPolicy::Always, crash(5), 1000, 13);
         assert_eq!(
             found,
-            [100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000, 60_000]
+            [
+                100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 51_200, 60_000, 60_000, 60_000
+            ]
         );
     }
 
     #[test]
     fn ten_seconds_of_run_reset_the_back_off() {
-        assert_eq!(waits(RestartPolicy::UnlessStopped, crash(10_000), 1, 3), [100, 100, 100]);
-        assert_eq!(waits(RestartPolicy::UnlessStopped, crash(9_999), 1, 3), [100, 200, 400]);
+        assert_eq!(
+            waits(RestartPolicy::UnlessStopped, crash(10_000), 1, 3),
+            [100, 100, 100]
+        );
+        assert_eq!(
+            waits(RestartPolicy::UnlessStopped, crash(9_999), 1, 3),
+            [100, 200, 400]
+        );
     }
 
     #[test]
@@ -124,11 +152,23 @@ mod tests {
             RestartPolicy::Always,
             RestartPolicy::UnlessStopped,
             RestartPolicy::OnFailure { maximum: 0 },
-            RestartPolicy::Deploy { any: true, delay_ms: 0, maximum: 0, window_ms: 0 },
+            RestartPolicy::Deploy {
+                any: true,
+                delay_ms: 0,
+                maximum: 0,
+                window_ms: 0,
+            },
         ];
         for policy in policies {
-            let asked = End { code: 137, ran: 1, asked: true };
-            assert_eq!(after_end(RestartState::default(), policy, asked, 0).1, Verdict::Finished);
+            let asked = End {
+                code: 137,
+                ran: 1,
+                asked: true,
+            };
+            assert_eq!(
+                after_end(RestartState::default(), policy, asked, 0).1,
+                Verdict::Finished
+            );
         }
     }
 
@@ -136,19 +176,44 @@ mod tests {
     fn on_failure_counts_failures_only() {
         let policy = RestartPolicy::OnFailure { maximum: 3 };
         assert_eq!(waits(policy, crash(1), 1, 10).len(), 3);
-        assert_eq!(waits(policy, End { code: 0, ran: 1, asked: false }, 1, 10).len(), 0);
-        assert_eq!(waits(RestartPolicy::OnFailure { maximum: 0 }, crash(1), 1, 10).len(), 10);
+        assert_eq!(
+            waits(
+                policy,
+                End {
+                    code: 0,
+                    ran: 1,
+                    asked: false
+                },
+                1,
+                10
+            )
+            .len(),
+            0
+        );
+        assert_eq!(
+            waits(RestartPolicy::OnFailure { maximum: 0 }, crash(1), 1, 10).len(),
+            10
+        );
         assert!(waits(RestartPolicy::No, crash(1), 1, 10).is_empty());
     }
 
     #[test]
     fn deploy_counts_within_its_window() {
-        let deploy = |any, maximum, window_ms| RestartPolicy::Deploy { any, delay_ms: 700, maximum, window_ms };
+        let deploy = |any, maximum, window_ms| RestartPolicy::Deploy {
+            any,
+            delay_ms: 700,
+            maximum,
+            window_ms,
+        };
         assert_eq!(waits(deploy(false, 2, 0), crash(1), 1000, 9), [700, 700]);
         assert_eq!(waits(deploy(false, 2, 5000), crash(1), 1000, 9), [700, 700]);
         // Ends 3 s apart: never more than two within five seconds.
         assert_eq!(waits(deploy(false, 2, 5000), crash(1), 3000, 9).len(), 9);
-        let clean = End { code: 0, ran: 1, asked: false };
+        let clean = End {
+            code: 0,
+            ran: 1,
+            asked: false,
+        };
         assert!(waits(deploy(false, 0, 0), clean, 1, 4).is_empty());
         assert_eq!(waits(deploy(true, 0, 0), clean, 1, 4).len(), 4);
     }

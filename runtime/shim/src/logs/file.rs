@@ -61,7 +61,11 @@ impl RotatingFile {
                 Some(current) => current,
                 None => self.open()?,
             };
-            let room = if self.max_size == 0 { u64::MAX } else { self.max_size.saturating_sub(size) };
+            let room = if self.max_size == 0 {
+                u64::MAX
+            } else {
+                self.max_size.saturating_sub(size)
+            };
             let part = whole_records(bytes, room, size == 0);
             if part == 0 {
                 drop(file);
@@ -80,7 +84,11 @@ impl RotatingFile {
     }
 
     fn open(&self) -> io::Result<(File, u64)> {
-        let file = OpenOptions::new().append(true).create(true).mode(0o640).open(&self.path)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o640)
+            .open(&self.path)?;
         let size = file.metadata()?.len();
         Ok((file, size))
     }
@@ -88,7 +96,10 @@ impl RotatingFile {
     /// Renames, so that a reader that has the file open can finish it.
     fn rotate(&self) -> io::Result<()> {
         for generation in (1..self.max_files.saturating_sub(1)).rev() {
-            ignore_missing(fs::rename(self.generation(generation), self.generation(generation + 1)))?;
+            ignore_missing(fs::rename(
+                self.generation(generation),
+                self.generation(generation + 1),
+            ))?;
         }
         if self.max_files > 1 {
             ignore_missing(fs::rename(&self.path, self.generation(1)))
@@ -117,9 +128,15 @@ fn whole_records(bytes: &[u8], room: u64, fresh: bool) -> usize {
         return bytes.len();
     }
     let room = usize::try_from(room).unwrap_or(usize::MAX).min(bytes.len());
-    let fitting = bytes[..room].iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let fitting = bytes[..room]
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |end| end + 1);
     if fitting == 0 && fresh {
-        return bytes.iter().position(|byte| *byte == b'\n').map_or(bytes.len(), |end| end + 1);
+        return bytes
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .map_or(bytes.len(), |end| end + 1);
     }
     fitting
 }
@@ -134,7 +151,11 @@ mod tests {
         assert_eq!(whole_records(records, 100, false), records.len());
         assert_eq!(whole_records(records, 10, false), 8);
         assert_eq!(whole_records(records, 2, false), 0);
-        assert_eq!(whole_records(records, 2, true), 3, "a fresh file takes one record whatever its size");
+        assert_eq!(
+            whole_records(records, 2, true),
+            3,
+            "a fresh file takes one record whatever its size"
+        );
         assert_eq!(whole_records(records, 0, false), 0);
     }
 }

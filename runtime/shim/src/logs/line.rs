@@ -78,7 +78,11 @@ fn character_boundary(bytes: &[u8]) -> usize {
             0x80..=0xBF => continue,
             0x00..=0x7F => 1,
         };
-        return if index + length > bytes.len() { index } else { bytes.len() };
+        return if index + length > bytes.len() {
+            index
+        } else {
+            bytes.len()
+        };
     }
     bytes.len()
 }
@@ -101,13 +105,20 @@ mod tests {
     fn lines_are_the_same_however_the_stream_is_chunked() {
         let mut stream = Vec::new();
         for length in [0, 1, 5, LONGEST - 1, LONGEST, LONGEST + 1, 3 * LONGEST, 7] {
-            stream.extend(std::iter::repeat_n(b'a' + u8::try_from(length % 7).unwrap(), length));
+            stream.extend(std::iter::repeat_n(
+                b'a' + u8::try_from(length % 7).unwrap(),
+                length,
+            ));
             stream.push(b'\n');
         }
         stream.extend_from_slice(b"no newline");
         let whole = split(&[&stream]);
         for size in [1, 7, 4096, LONGEST, 65_536] {
-            assert_eq!(split(&stream.chunks(size).collect::<Vec<_>>()), whole, "chunks of {size}");
+            assert_eq!(
+                split(&stream.chunks(size).collect::<Vec<_>>()),
+                whole,
+                "chunks of {size}"
+            );
         }
         assert!(whole.iter().all(|(piece, _)| piece.len() <= LONGEST));
         assert_eq!(whole.iter().filter(|(_, ended)| *ended).count(), 8);

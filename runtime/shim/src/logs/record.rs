@@ -9,7 +9,11 @@ pub(super) fn append_record(out: &mut Vec<u8>, line: &[u8], ended: bool, stream:
     out.reserve(line.len() + 80);
     out.extend_from_slice(b"{\"log\":\"");
     append_escaped(out, line);
-    out.extend_from_slice(if ended { b"\\n\",\"stream\":\"" } else { b"\",\"stream\":\"" });
+    out.extend_from_slice(if ended {
+        b"\\n\",\"stream\":\""
+    } else {
+        b"\",\"stream\":\""
+    });
     out.extend_from_slice(stream.as_bytes());
     out.extend_from_slice(b"\",\"time\":\"");
     out.extend_from_slice(time.as_bytes());
@@ -65,7 +69,13 @@ pub fn timestamp(since_1970: Duration) -> String {
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let mut text = String::with_capacity(30);
     append_digits(&mut text, year, 4);
-    for (mark, value) in [('-', month), ('-', day), ('T', hour), (':', minute), (':', second)] {
+    for (mark, value) in [
+        ('-', month),
+        ('-', day),
+        ('T', hour),
+        (':', minute),
+        (':', second),
+    ] {
         text.push(mark);
         append_digits(&mut text, value, 2);
     }
@@ -91,7 +101,11 @@ fn civil_date(days: u64) -> (u64, u64, u64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     (year_of_era + era * 400 + u64::from(month <= 2), month, day)
 }
 
@@ -108,7 +122,10 @@ mod tests {
     #[test]
     fn escapes_what_json_wants_and_nothing_else() {
         assert_eq!(escaped(b"plain <&> text"), r#""plain <&> text""#);
-        assert_eq!(escaped(b"a\"b\\c\nd\re\tf\x00g\x1bh\x7f"), "\"a\\\"b\\\\c\\nd\\re\\tf\\u0000g\\u001bh\x7f\"");
+        assert_eq!(
+            escaped(b"a\"b\\c\nd\re\tf\x00g\x1bh\x7f"),
+            "\"a\\\"b\\\\c\\nd\\re\\tf\\u0000g\\u001bh\x7f\""
+        );
         assert_eq!(escaped("grün €".as_bytes()), "\"grün €\"");
         assert_eq!(escaped(b""), "\"\"");
     }
