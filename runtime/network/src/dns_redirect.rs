@@ -5,7 +5,7 @@
 
 use rustix::io::Errno;
 
-use crate::attribute::{APPEND, CREATE, Message};
+use crate::attribute::{ACK, APPEND, CREATE, EXCLUSIVE, Message};
 use crate::error::NetworkError;
 use crate::netlink::Netlink;
 use crate::nf_tables::{
@@ -41,25 +41,23 @@ const REGISTER_2: u32 = 2;
 /// Redirects 127.0.0.11:53 to `udp_port` and `tcp_port` of the same address, in the calling thread's network namespace.
 /// Redirecting again replaces the ports.
 pub(crate) fn redirect(udp_port: u16, tcp_port: u16) -> Result<(), NetworkError> {
-    let table = |kind, flags| message(kind, flags, IPV4).text(NFTA_TABLE_NAME, TABLE);
-    let chain = message(NFT_MSG_NEWCHAIN, CREATE, IPV4)
-        .text(NFTA_CHAIN_TABLE, TABLE)
-        .text(NFTA_CHAIN_NAME, CHAIN)
-        .nest(NFTA_CHAIN_HOOK, |hook| {
-            hook.u32_be(NFTA_HOOK_HOOKNUM, NF_INET_LOCAL_OUT)
-                .attribute(NFTA_HOOK_PRIORITY, &PRIORITY_NAT.to_be_bytes())
-        })
-        .text(NFTA_CHAIN_TYPE, "nat");
-    let batch = vec![
-        table(NFT_MSG_NEWTABLE, CREATE),
-        table(NFT_MSG_DELTABLE, 0),
-        table(NFT_MSG_NEWTABLE, CREATE),
-        chain,
-        rule(IPPROTO_UDP, udp_port, 0),
-        rule(IPPROTO_TCP, tcp_port, crate::attribute::ACK),
-    ];
     let mut netlink = Netlink::netfilter()?;
-    commit(&mut netlink, batch).map_err(|source| match source {
+    let rules = || [rule(IPPROTO_UDP, udp_port, 0), rule(IPPROTO_TCP, tcp_port, ACK)];
+    let table = |kind, flags| message(kind, flags, IPV4).text(NFTA_TABLE_NAME, TABLE);
+    let new = std::iter::once(table(NFT_MSG_NEWTABLE, CREATE | EXCLUSIVE));
+    let result = match commit(&mut netlink, new.chain([chain()]).chain(rules())) {
+        // Deleting makes the kernel wait milliseconds when the socket is closed: only when there is something to replace.
+        Err(Errno::EXIST) => {
+            let replaced = [
+                table(NFT_MSG_DELTABLE, 0),
+                table(NFT_MSG_NEWTABLE, CREATE),
+                chain(),
+            ];
+            commit(&mut netlink, replaced.into_iter().chain(rules()))
+        }
+        result => result,
+    };
+    result.map_err(|source| match source {
         // ENOENT is what a missing chain type or expression module gives.
         Errno::NOENT => NetworkError::KernelLacks {
             feature: "NAT in nftables (CONFIG_NFT_NAT)",
@@ -70,6 +68,18 @@ pub(crate) fn redirect(udp_port: u16, tcp_port: u16) -> Result<(), NetworkError>
             NetworkError::kernel("redirect the container's DNS queries to its resolver")(source)
         }),
     })
+}
+
+/// The base chain: type nat, hook output.
+fn chain() -> Message {
+    message(NFT_MSG_NEWCHAIN, CREATE, IPV4)
+        .text(NFTA_CHAIN_TABLE, TABLE)
+        .text(NFTA_CHAIN_NAME, CHAIN)
+        .nest(NFTA_CHAIN_HOOK, |hook| {
+            hook.u32_be(NFTA_HOOK_HOOKNUM, NF_INET_LOCAL_OUT)
+                .attribute(NFTA_HOOK_PRIORITY, &PRIORITY_NAT.to_be_bytes())
+        })
+        .text(NFTA_CHAIN_TYPE, "nat")
 }
 
 /// `ip daddr 127.0.0.11 meta l4proto <protocol> th dport 53 dnat to 127.0.0.11:<port>`.

@@ -13,9 +13,14 @@ use crate::nf_tables::{IPV4, chain_exists};
 const TABLE: &str = "filter";
 const CHAIN: &str = "DOCKER-USER";
 
+/// Whether Docker's chain is there.
+pub(crate) fn present() -> Result<bool, NetworkError> {
+    chain_exists(IPV4, TABLE, CHAIN)
+}
+
 /// Makes the rules in `DOCKER-USER` that let `bridges` forward; removes ours for the bridges in `gone`.
 pub(crate) fn synchronise(nft: &Nft, bridges: &[&str], gone: &[&str]) -> Result<(), NetworkError> {
-    if !chain_exists(IPV4, TABLE, CHAIN)? {
+    if !present()? {
         return Ok(());
     }
     let listing = nft.run(&["-a", "list", "chain", "ip", TABLE, CHAIN], "")?;

@@ -8,11 +8,13 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::atomic_file;
 use crate::docker_user;
 use crate::error::NetworkError;
 use crate::host_lock::HostLock;
 use crate::nf_tables::{self, INET};
-use crate::ruleset::desired_ruleset;
+use crate::ruleset::table_definition;
+use crate::ruleset_change::{self, Applied};
 use crate::spec::NetworkState;
 
 /// Searched after `PATH`: users' paths often lack the system directories.
@@ -107,24 +109,37 @@ impl Firewall {
     /// Makes the kernel's table what `networks` need; tells whether anything had to be done. The calling thread is in the
     /// host's network namespace and holds `lock`.
     pub fn synchronise(&self, _lock: &HostLock, networks: &[NetworkState]) -> Result<bool, NetworkError> {
-        let desired = desired_ruleset(&self.table, networks);
-        let applied_path = self.applied_path();
-        let applied = read_if_present(&applied_path)?;
-        if applied.as_deref() == Some(desired.as_str()) && self.table_exists()? != networks.is_empty() {
-            return Ok(false);
+        let mut wanted = table_definition(&self.table, networks);
+        if !networks.is_empty() && docker_user::present()? {
+            // A comment to nft; makes the text another one when Docker appears later.
+            wanted.push_str("# beside Docker\n");
         }
-        self.nft.apply(&desired)?;
-        let before = bridges_in(applied.as_deref().unwrap_or_default());
+        let path = self.applied_path();
+        let known = read_if_present(&path)?;
+        let applied = match (&known, self.table_exists()?) {
+            (_, false) => Applied::Absent,
+            (Some(text), true) => Applied::Known(text),
+            (None, true) => Applied::Unknown,
+        };
+        let Some(script) = ruleset_change::script(&self.table, applied, &wanted) else {
+            return Ok(false);
+        };
+        // Gone while the kernel changes: a process killed in between leaves a table of unknown content.
+        atomic_file::remove(&path)?;
+        self.nft.apply(&script)?;
         let now: Vec<&str> = networks
             .iter()
             .map(|network| network.spec.bridge.as_str())
             .collect();
+        let before = bridges_in(known.as_deref().unwrap_or_default());
         let gone: Vec<&str> = before
             .into_iter()
             .filter(|bridge| !now.contains(bridge))
             .collect();
         docker_user::synchronise(&self.nft, &now, &gone)?;
-        fs::write(&applied_path, desired).map_err(NetworkError::file("write", applied_path))?;
+        if !networks.is_empty() {
+            atomic_file::replace(&path, wanted.as_bytes())?;
+        }
         Ok(true)
     }
 

@@ -2,13 +2,12 @@
 //!
 //! **Invariant:** an address has one holder: a lease appears by link(2), which fails when the name is there; no lock.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::net::Ipv4Addr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::atomic_file::{make_directory, remove, replace, write_new};
 use crate::dns::zone::Zone;
 use crate::error::NetworkError;
 use crate::ipam::{candidates, check_address};
@@ -240,45 +239,6 @@ fn read(path: &Path) -> Result<Option<Lease>, NetworkError> {
     minicbor::decode(&bytes)
         .map(Some)
         .map_err(|error| damaged(path, &error))
-}
-
-fn make_directory(path: &Path) -> Result<(), NetworkError> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(NetworkError::file("create", path))
-}
-
-fn remove(path: &Path) -> Result<(), NetworkError> {
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(NetworkError::file("remove", path)(source))
-        }
-        _ => Ok(()),
-    }
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> Result<(), NetworkError> {
-    // A link to what a killed process left here may exist: a new file, never new bytes in the old one.
-    remove(path)?;
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(bytes))
-        .map_err(NetworkError::file("write", path))
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), NetworkError> {
-    /// Keeps two threads that replace one file from writing to one name.
-    static WRITES: AtomicU64 = AtomicU64::new(0);
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let write = WRITES.fetch_add(1, Ordering::Relaxed);
-    let complete = path.with_file_name(format!(".{name}-{}-{write}", std::process::id()));
-    write_new(&complete, bytes)?;
-    fs::rename(&complete, path).map_err(NetworkError::file("replace", path))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! **Invariant:** no veth is ever deleted: it goes with its network namespace.
 
 mod address;
+mod atomic_file;
 mod attribute;
 mod bridge;
 pub mod conntrack;
@@ -24,7 +25,8 @@ mod nf_tables;
 mod port_owner;
 pub mod published;
 mod route;
-pub mod ruleset;
+mod ruleset;
+mod ruleset_change;
 pub mod sandbox;
 mod spec;
 mod sysctl;

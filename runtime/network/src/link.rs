@@ -26,6 +26,8 @@ const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
+/// Hairpin mode.
+const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_BRPORT_ISOLATED: u16 = 33;
 
 const AF_UNSPEC: u8 = 0;
@@ -239,13 +241,17 @@ impl Netlink {
         )))
     }
 
-    /// Keeps a bridge port from the other isolated ports of its bridge; the bridge itself stays reachable.
-    pub fn isolate_port(&mut self, name: &str) -> Result<(), NetworkError> {
+    /// Sets a bridge port: hairpin, so that a frame may leave by the port it came from; and, when `isolated`, kept from the
+    /// other isolated ports, while the bridge itself stays reachable.
+    pub fn set_bridge_port(&mut self, name: &str, isolated: bool) -> Result<(), NetworkError> {
         let index = self.link_index(name)?;
         let message = Message::new(RTM_SETLINK, 0)
             .fixed(&ifinfo(AF_BRIDGE, index, 0))
-            .nest(IFLA_PROTINFO, |port| port.attribute(IFLA_BRPORT_ISOLATED, &[1]));
+            .nest(IFLA_PROTINFO, |port| {
+                port.attribute(IFLA_BRPORT_MODE, &[1])
+                    .attribute(IFLA_BRPORT_ISOLATED, &[u8::from(isolated)])
+            });
         self.request(message)
-            .map_err(NetworkError::kernel(format!("isolate bridge port `{name}`")))
+            .map_err(NetworkError::kernel(format!("set bridge port `{name}`")))
     }
 }

@@ -35,7 +35,10 @@ pub(crate) fn message(kind: u16, flags: u16, family: u8) -> Message {
 }
 
 /// Applies `messages` as one transaction.
-pub(crate) fn commit(netlink: &mut Netlink, messages: Vec<Message>) -> Result<(), Errno> {
+pub(crate) fn commit(
+    netlink: &mut Netlink,
+    messages: impl IntoIterator<Item = Message>,
+) -> Result<(), Errno> {
     let [high, low] = NFNL_SUBSYS_NFTABLES.to_be_bytes();
     let frame = |kind, flags| Message::new(kind, flags).fixed(&[0, 0, high, low]);
     let mut bytes = frame(NFNL_MSG_BATCH_BEGIN, 0).finish(netlink.next_sequence())?;

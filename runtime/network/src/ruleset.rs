@@ -1,4 +1,4 @@
-//! In: every network with its leases. Out: the text of the one nftables table that makes them so, for `nft -f -`.
+//! In: every network with its leases. Out: the definition of the one nftables table that makes them so, as text.
 //!
 //! **Invariant:** the number of rules does not grow with containers or ports: they are elements of sets and maps. Only a
 //! port with several replicas behind it has a rule of its own.
@@ -14,12 +14,12 @@ use crate::spec::{NetworkState, Protocol};
 /// Where on the host a port is published: at one address, or at all of them.
 type Published = (Option<Ipv4Addr>, Protocol, u16);
 
-/// The transaction that replaces table `inet <table>` by what `networks` need; by nothing when there are none.
-pub fn desired_ruleset(table: &str, networks: &[NetworkState]) -> String {
-    let mut text = format!("add table inet {table}\ndelete table inet {table}\n");
+/// The definition of table `inet <table>` for `networks`; nothing when there are none.
+pub(crate) fn table_definition(table: &str, networks: &[NetworkState]) -> String {
     if networks.is_empty() {
-        return text;
+        return String::new();
     }
+    let mut text = String::new();
     let ports = published(networks);
     // Writing to a String cannot fail.
     let _ = writeln!(text, "table inet {table} {{");
@@ -56,7 +56,7 @@ const CHAINS: &str = r#"
 	chain nat_postrouting {
 		type nat hook postrouting priority srcnat; policy accept;
 		iifname @outgoing oifname != @bridges masquerade comment "containers to the world"
-		iifname @bridges oifname @bridges ct status dnat masquerade comment "containers to published ports"
+		ip saddr @subnets oifname @bridges ct status dnat masquerade comment "containers to published ports"
 		oifname @bridges ct status dnat fib saddr type local masquerade comment "this host to published ports"
 	}
 	chain forward {
@@ -303,15 +303,7 @@ mod tests {
                 vec![leased("10.89.1.2", "db", &[(None, 3306, 3306, Tcp)])],
             ),
         ];
-        insta::assert_snapshot!(desired_ruleset("rcompose", &networks));
-    }
-
-    #[test]
-    fn no_networks_leave_no_table() {
-        assert_eq!(
-            desired_ruleset("rcompose_x", &[]),
-            "add table inet rcompose_x\ndelete table inet rcompose_x\n"
-        );
+        insta::assert_snapshot!(table_definition("rcompose", &networks));
     }
 
     #[test]
@@ -327,7 +319,7 @@ mod tests {
                     )
                 })
                 .collect();
-            desired_ruleset("rcompose", &[network("web", "10.89.0.0/24", false, leases)])
+            table_definition("rcompose", &[network("web", "10.89.0.0/24", false, leases)])
                 .lines()
                 .count()
         };

@@ -64,9 +64,9 @@ fn attach(
         peer_mac: attachment.mac,
         peer_namespace: namespace.as_fd(),
     })?;
-    if attachment.isolated {
-        host.isolate_port(&attachment.host_interface)?;
-    }
+    // Hairpin: where bridged packets pass the firewall (bridge-nf-call-iptables), a container that asks for its own
+    // published port gets its packet back by the port it left by.
+    host.set_bridge_port(&attachment.host_interface, attachment.isolated)?;
     let interface = inside.link_index(&attachment.container_interface)?;
     inside.set_link_up(interface)?;
     inside.add_address(interface, attachment.address, attachment.prefix)?;
