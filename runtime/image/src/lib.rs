@@ -1,1 +1,37 @@
-//! rcompose image.
+//! Images: names, registries, the local store, archives. Bytes from elsewhere in, verified layer directories out.
+//! **Invariant:** no content enters the store before its digest is checked, and no archive entry leaves its directory.
+
+pub mod archive;
+mod auth;
+pub mod build;
+mod compression;
+pub mod configuration;
+pub mod digest;
+mod download;
+pub mod error;
+mod image;
+pub mod image_config;
+pub mod layer_tar;
+mod lock;
+pub mod manifest;
+pub mod platform;
+pub mod pull;
+pub mod reference;
+mod registry;
+#[cfg(test)]
+mod sample_tar;
+pub mod store;
+mod tar_stream;
+pub mod unpack;
+
+pub use auth::AuthError;
+pub use configuration::{Configuration, ConfigurationError, RegistryConfiguration};
+pub use digest::{Digest, DigestError};
+pub use error::ImageError;
+pub use image::Image;
+pub use image_config::{HealthCheck, History, ImageConfig, ImageDocument};
+pub use platform::{Platform, PlatformError};
+pub use pull::{PullError, PullEvent, PullPhase, pull};
+pub use reference::{Reference, ReferenceError};
+pub use registry::RegistryError;
+pub use store::{Collected, ImageStore, Layer, Lease, PreparedLayer, Removal};

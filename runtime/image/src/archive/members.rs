@@ -1,0 +1,160 @@
+//! A tar stream in, its regular files in a scratch directory and a table of their names out.
+//! **Invariant:** a file is stored under a number of ours; names, links and `..` of the archive only ever index the table.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::PathBuf;
+
+use crate::compression::{BUFFER, decompress};
+use crate::error::ImageError;
+use crate::store::PreparedLayer;
+use crate::tar_stream::{EntryKind, TarStream};
+
+const MOST_MEMBERS: u64 = 100_000;
+const MOST_LINKS: usize = 16;
+/// The longest JSON document read from an archive: 8 MiB.
+const LONGEST_DOCUMENT: u64 = 8 << 20;
+
+enum Member {
+    File(PathBuf),
+    /// The name it leads to.
+    Link(String),
+}
+
+/// The files of an archive, by name.
+pub(super) struct Members {
+    table: HashMap<String, Member>,
+    /// Removed with the files when this is dropped.
+    _scratch: PreparedLayer,
+}
+
+impl Members {
+    pub(super) fn read(archive: impl Read, scratch: PreparedLayer) -> Result<Self, ImageError> {
+        let plain = decompress(archive).map_err(|source| ImageError::Read { source })?;
+        let mut stream = TarStream::new(BufReader::with_capacity(BUFFER, plain));
+        let mut table = HashMap::new();
+        let mut count = 0;
+        while let Some(entry) = stream.next_entry()? {
+            count += 1;
+            if count > MOST_MEMBERS {
+                return Err(ImageError::TooLarge {
+                    what: "entries",
+                    limit: MOST_MEMBERS,
+                });
+            }
+            let Some(name) = normal(&entry.name(), "") else {
+                continue;
+            };
+            match entry.kind {
+                EntryKind::Regular => {
+                    let path = scratch.path().join(count.to_string());
+                    let mut file = File::create(&path).map_err(ImageError::path("create", &path))?;
+                    io::copy(&mut stream, &mut file).map_err(|source| ImageError::Read { source })?;
+                    table.insert(name, Member::File(path));
+                }
+                EntryKind::Symlink => {
+                    let directory = name
+                        .rsplit_once('/')
+                        .map_or("", |(directory, _)| directory)
+                        .to_owned();
+                    if let Some(target) = normal(&String::from_utf8_lossy(&entry.link), &directory) {
+                        table.insert(name, Member::Link(target));
+                    }
+                }
+                EntryKind::HardLink => {
+                    if let Some(target) = normal(&String::from_utf8_lossy(&entry.link), "") {
+                        table.insert(name, Member::Link(target));
+                    }
+                }
+                EntryKind::Directory
+                | EntryKind::CharacterDevice
+                | EntryKind::BlockDevice
+                | EntryKind::Fifo => {}
+            }
+        }
+        Ok(Self {
+            table,
+            _scratch: scratch,
+        })
+    }
+
+    /// Where the content of the member called `name` is.
+    pub(super) fn path(&self, name: &str) -> Result<&PathBuf, ImageError> {
+        let absent = || ImageError::NoMember {
+            member: name.to_owned(),
+        };
+        let mut at = normal(name, "").ok_or_else(absent)?;
+        for _ in 0..MOST_LINKS {
+            match self.table.get(&at).ok_or_else(absent)? {
+                Member::File(path) => return Ok(path),
+                Member::Link(target) => at.clone_from(target),
+            }
+        }
+        Err(absent())
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.path(name).is_ok()
+    }
+
+    /// The content of a small member.
+    pub(super) fn content(&self, name: &str) -> Result<Vec<u8>, ImageError> {
+        let path = self.path(name)?;
+        let file = File::open(path).map_err(ImageError::path("open", path))?;
+        let mut bytes = Vec::new();
+        file.take(LONGEST_DOCUMENT + 1)
+            .read_to_end(&mut bytes)
+            .map_err(ImageError::path("read", path))?;
+        if bytes.len() as u64 > LONGEST_DOCUMENT {
+            return Err(ImageError::TooLarge {
+                what: "bytes in a description",
+                limit: LONGEST_DOCUMENT,
+            });
+        }
+        Ok(bytes)
+    }
+}
+
+/// `path` as seen from `directory`, without `.` and `..`; `None` if it is empty or leads out of the archive.
+fn normal(path: &str, directory: &str) -> Option<String> {
+    let mut parts: Vec<&str> = if path.starts_with('/') {
+        Vec::new()
+    } else {
+        directory.split('/').filter(|part| !part.is_empty()).collect()
+    };
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop()?;
+            }
+            other => parts.push(other),
+        }
+    }
+    if parts.is_empty() {
+        None
+    } else {
+        Some(parts.join("/"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_stay_in_the_archive() {
+        for (path, directory, expected) in [
+            ("a/b", "", Some("a/b")),
+            ("./a//b/", "", Some("a/b")),
+            ("../x/layer.tar", "y", Some("x/layer.tar")),
+            ("/x", "y", Some("x")),
+            ("../../x", "y", None),
+            ("..", "", None),
+            ("", "", None),
+        ] {
+            assert_eq!(normal(path, directory).as_deref(), expected, "{path}");
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Names of images: `refs/<registry>/<repository>/_tags/<tag>` and `…/_digests/<hex>`, each a small file naming the image.
+//! **Invariant:** a name is replaced by one rename; a repository's parts never begin with `_`, so names never collide.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{ImageStore, file_names, read_json};
+use crate::digest::Digest;
+use crate::error::ImageError;
+use crate::image::Image;
+use crate::reference::Reference;
+
+const TAGS: &str = "_tags";
+const DIGESTS: &str = "_digests";
+
+/// The content of a name's file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Target {
+    pub(super) image: Digest,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) manifest: Option<Digest>,
+}
+
+/// What removing an image did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Removal {
+    /// The names that are gone.
+    pub untagged: Vec<Reference>,
+    /// The image, if it is gone too; its layers go with the next collection.
+    pub deleted: Option<Digest>,
+}
+
+impl ImageStore {
+    /// The local image called `reference`: two small reads.
+    pub fn resolve(&self, reference: &Reference) -> Result<Option<Image>, ImageError> {
+        let Some(target) = read_json::<Target>(&self.name_path(reference))? else {
+            return Ok(None);
+        };
+        let image = self.image(&target.image)?;
+        Ok(image.map(|image| Image {
+            manifest: target.manifest.or(image.manifest),
+            references: vec![reference.clone()],
+            ..image
+        }))
+    }
+
+    /// Gives the image with this id another name. `manifest` is what the registry serves under the name, if it came from one.
+    pub fn tag(
+        &self,
+        image: &Digest,
+        reference: &Reference,
+        manifest: Option<Digest>,
+    ) -> Result<(), ImageError> {
+        let path = self.name_path(reference);
+        let directory = path.parent().unwrap_or(&self.root);
+        let target = Target {
+            image: *image,
+            manifest,
+        };
+        let mut attempts = 0;
+        loop {
+            fs::create_dir_all(directory).map_err(ImageError::path("create", directory))?;
+            match self.write_json(&path, &target, true) {
+                // Somebody removed the last name of the repository, and its directory, at this very moment.
+                Err(ImageError::Path { source, .. })
+                    if source.kind() == ErrorKind::NotFound && attempts < 10 =>
+                {
+                    attempts += 1
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Removes the name `name` and, with its last name, the image; or by id all names and the image. An image that
+    /// `in_use` (given its id) is not deleted: without `force` that is an error, with it only the names go.
+    /// Collect afterwards to free the space.
+    pub fn remove(
+        &self,
+        name: &str,
+        force: bool,
+        in_use: &dyn Fn(&Digest) -> bool,
+    ) -> Result<Removal, ImageError> {
+        let image = self.find(name)?.ok_or_else(|| ImageError::NoSuchImage {
+            name: name.to_owned(),
+        })?;
+        let names = self.names()?.remove(&image.id).unwrap_or_default();
+        let is_tag = |reference: &&Reference| reference.digest().is_none();
+        let (untagged, is_last) = match image.references.first() {
+            Some(asked) => {
+                let is_last_tag = |repository: bool| {
+                    let same =
+                        |other: &&Reference| !repository || other.familiar_name() == asked.familiar_name();
+                    !names
+                        .iter()
+                        .filter(is_tag)
+                        .filter(same)
+                        .any(|other| other != asked)
+                };
+                // A digest is a name of the pull that brought the tag: it goes with the repository's last tag.
+                let mut gone: Vec<Reference> = vec![asked.clone()];
+                if is_last_tag(true) {
+                    let digests = names
+                        .iter()
+                        .filter(|other| other.digest().is_some() && *other != asked);
+                    gone.extend(
+                        digests
+                            .filter(|other| other.familiar_name() == asked.familiar_name())
+                            .cloned(),
+                    );
+                }
+                (
+                    gone,
+                    is_last_tag(false)
+                        && (asked.digest().is_none() || names.iter().filter(is_tag).count() == 0),
+                )
+            }
+            None => {
+                let tags = names.iter().filter(is_tag).count();
+                if tags > 1 && !force {
+                    let reason = format!("it has {tags} names: remove them one by one, or force it");
+                    return Err(ImageError::InUse {
+                        name: name.to_owned(),
+                        reason,
+                    });
+                }
+                (names.clone(), true)
+            }
+        };
+        let used = is_last && in_use(&image.id);
+        if used && !force {
+            let reason = "a container uses it: remove the container first, or force it to lose its name only"
+                .to_owned();
+            return Err(ImageError::InUse {
+                name: name.to_owned(),
+                reason,
+            });
+        }
+        for reference in &untagged {
+            self.remove_name(reference)?;
+        }
+        let deleted = (is_last && !used).then_some(image.id);
+        if deleted.is_some() {
+            let path = self.image_path(&image.id);
+            fs::remove_file(&path).map_err(ImageError::path("remove", &path))?;
+        }
+        Ok(Removal { untagged, deleted })
+    }
+
+    fn remove_name(&self, reference: &Reference) -> Result<(), ImageError> {
+        let path = self.name_path(reference);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(ImageError::path("remove", &path)(error));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        let names = self.root.join("refs");
+        for directory in path
+            .ancestors()
+            .skip(1)
+            .take_while(|directory| *directory != names)
+        {
+            // Not empty: other names are below.
+            if fs::remove_dir(directory).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Every image's names.
+    pub(super) fn names(&self) -> Result<BTreeMap<Digest, Vec<Reference>>, ImageError> {
+        let mut names: BTreeMap<Digest, Vec<Reference>> = BTreeMap::new();
+        self.walk_names(&mut |reference, target| names.entry(target.image).or_default().push(reference))?;
+        names.values_mut().for_each(|references| references.sort());
+        Ok(names)
+    }
+
+    /// The manifests that names point at.
+    pub(super) fn named_manifests(&self) -> Result<BTreeSet<Digest>, ImageError> {
+        let mut manifests = BTreeSet::new();
+        self.walk_names(&mut |_, target| manifests.extend(target.manifest))?;
+        Ok(manifests)
+    }
+
+    fn walk_names(&self, visit: &mut dyn FnMut(Reference, Target)) -> Result<(), ImageError> {
+        let root = self.root.join("refs");
+        let mut pending: Vec<(PathBuf, String)> = vec![(root, String::new())];
+        while let Some((directory, repository)) = pending.pop() {
+            for name in file_names(&directory)? {
+                let path = directory.join(&name);
+                match name.as_str() {
+                    TAGS => visit_names(&path, &|tag| format!("{repository}:{tag}"), visit)?,
+                    DIGESTS => visit_names(&path, &|hex| format!("{repository}@sha256:{hex}"), visit)?,
+                    _ if repository.is_empty() => pending.push((path, name)),
+                    _ => pending.push((path, format!("{repository}/{name}"))),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn name_path(&self, reference: &Reference) -> PathBuf {
+        let repository = self
+            .root
+            .join("refs")
+            .join(reference.registry())
+            .join(reference.repository());
+        match (reference.digest(), reference.tag()) {
+            (Some(digest), _) => repository.join(DIGESTS).join(digest.hex()),
+            (None, tag) => repository.join(TAGS).join(tag.unwrap_or("latest")),
+        }
+    }
+}
+
+fn visit_names(
+    directory: &Path,
+    compose: &dyn Fn(&str) -> String,
+    visit: &mut dyn FnMut(Reference, Target),
+) -> Result<(), ImageError> {
+    for name in file_names(directory)? {
+        // An unfinished file's name is no tag, so it does not parse.
+        if let Ok(reference) = compose(&name).parse::<Reference>()
+            && let Some(target) = read_json::<Target>(&directory.join(&name))?
+        {
+            visit(reference, target);
+        }
+    }
+    Ok(())
+}
