@@ -34,12 +34,12 @@ pub(crate) fn fill(root: BorrowedFd<'_>, target: &str, volume: BorrowedFd<'_>) -
     };
     // Two containers may start with the same new volume.
     flock(volume, FlockOperation::LockExclusive).stage_of("lock the volume for", target)?;
-    let filled = fill_locked(image, volume);
-    drop(flock(volume, FlockOperation::Unlock));
+    let filled = fill_locked(image.as_fd(), volume);
+    let _ = flock(volume, FlockOperation::Unlock);
     filled.stage_of("fill the volume for", target)
 }
 
-fn fill_locked(image: OwnedFd, volume: BorrowedFd<'_>) -> Result<(), Errno> {
+fn fill_locked(image: BorrowedFd<'_>, volume: BorrowedFd<'_>) -> Result<(), Errno> {
     let names = names(volume)?;
     let has = |name: &CStr| names.iter().any(|found| found.as_c_str() == name);
     if !has(COMPLETE) {
@@ -51,9 +51,9 @@ fn fill_locked(image: OwnedFd, volume: BorrowedFd<'_>) -> Result<(), Errno> {
         }
         mkdirat(volume, PARTIAL, Mode::from_raw_mode(0o700))?;
         let partial = Rc::new(openat(volume, PARTIAL, DIRECTORY, Mode::empty())?);
-        let status = fstat(&image)?;
-        copy_directory(image.as_fd(), &partial, &mut HashMap::new())?;
-        adopt(image.as_fd(), partial.as_fd(), &status)?;
+        let status = fstat(image)?;
+        copy_directory(image, &partial, &mut HashMap::new())?;
+        adopt(image, partial.as_fd(), &status)?;
         renameat(volume, PARTIAL, volume, COMPLETE)?;
     }
     let complete = openat(volume, COMPLETE, DIRECTORY, Mode::empty())?;
@@ -181,18 +181,14 @@ fn own(directory: BorrowedFd<'_>, name: &CStr, status: &Stat) -> Result<(), Errn
     chownat(directory, name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
 }
 
-#[expect(
-    clippy::unnecessary_fallible_conversions,
-    reason = "the width of the fields differs between architectures"
-)]
 fn times(status: &Stat) -> Timestamps {
     let time = |seconds: i64, nanoseconds: u64| Timespec {
         tv_sec: seconds,
         tv_nsec: i64::try_from(nanoseconds).unwrap_or(0),
     };
     Timestamps {
-        last_access: time(status.st_atime, u64::try_from(status.st_atime_nsec).unwrap_or(0)),
-        last_modification: time(status.st_mtime, u64::try_from(status.st_mtime_nsec).unwrap_or(0)),
+        last_access: time(status.st_atime, status.st_atime_nsec),
+        last_modification: time(status.st_mtime, status.st_mtime_nsec),
     }
 }
 

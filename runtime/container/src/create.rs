@@ -63,9 +63,9 @@ pub fn start(
 ) -> Result<Running, StartError> {
     let access = device::access_of(spec).map_err(|detail| StartError::refused("allow devices", detail))?;
     let started = Cgroup::create(&spec.cgroup, &access)
-        .map_err(group_error)
+        .map_err(|error| group_error(&error))
         .and_then(|cgroup| {
-            let entry = cgroup.entry().map_err(group_error)?;
+            let entry = cgroup.entry().map_err(|error| group_error(&error))?;
             let (pid, pidfd, terminal) = start_in(spec, streams, context, &cgroup, &entry)?;
             Ok(Running {
                 pid,
@@ -152,7 +152,7 @@ pub(crate) fn await_execution(
 }
 
 /// A group's error as a step of starting.
-pub(crate) fn group_error(error: CgroupError) -> StartError {
+pub(crate) fn group_error(error: &CgroupError) -> StartError {
     let errno = error.errno();
     StartError::new(error.to_string(), errno, "")
 }

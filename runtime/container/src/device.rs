@@ -257,7 +257,11 @@ fn collect(directory: &str, devices: &mut Vec<DeviceSpec>) {
                 container_path: path,
                 permissions: "rwm".into(),
             }),
-            _ => {}
+            FileType::RegularFile
+            | FileType::Symlink
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::Unknown => {}
         }
     }
 }

@@ -36,7 +36,7 @@ pub fn exec(
     streams: StandardStreams<'_>,
 ) -> Result<Running, StartError> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).stage("protect the own memory")?;
-    let entry = target.cgroup.entry().map_err(group_error)?;
+    let entry = target.cgroup.entry().map_err(|error| group_error(&error))?;
     let channel = Channel::new()?;
     let made = namespace::in_pid_namespace_of(target.pidfd, || {
         clone3(0, entry.unified.as_ref().map(AsFd::as_fd)).stage("make a process")

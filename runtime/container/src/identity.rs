@@ -222,7 +222,7 @@ mod tests {
         for user in wrong {
             assert!(found(user).is_err(), "`{user}` was taken for {:?}", found(user));
         }
-        assert!(resolve("0", &["".into()], PASSWD, GROUP).is_err());
+        assert!(resolve("0", &[String::new()], PASSWD, GROUP).is_err());
         assert!(resolve("0", &["none".into()], PASSWD, GROUP).is_err());
     }
 }

@@ -2,7 +2,7 @@
 //! **Invariant:** flat and in order, one named error a step; what the image contains is looked at through descriptors only.
 
 use std::convert::Infallible;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rcompose_sys::process::flag;
 use rustix::fs::{Mode, OFlags, openat};
@@ -19,7 +19,7 @@ use crate::mount::{attach, attribute, copy, make_read_only, new_filesystem};
 use crate::namespace::{self, Joined};
 use crate::rootfs::{self, Layers};
 use crate::spec::{ContainerSpec, NamespaceChoice};
-use crate::system_mounts;
+use crate::system_mounts::{self, DeviceDirectory};
 use crate::{identity, mask, tty, user_mounts};
 
 /// All a container is built from, in its first process.
@@ -88,31 +88,7 @@ impl Init<'_> {
         )
         .stage(step)?;
 
-        // The kernel's file systems. Parameters are written while the procfs is still detached and nobody can put anything over it.
-        let proc = new_filesystem(
-            "proc",
-            &[],
-            attribute::NO_SUID | attribute::NO_EXEC | attribute::NO_DEVICES,
-        )
-        .stage("mount /proc")?;
-        write_parameters(proc.as_fd(), &spec.sysctls)?;
-        attach(proc.as_fd(), system_mounts::place(root.as_fd(), "proc")?.as_fd()).stage("mount /proc")?;
-        system_mounts::mount_sys(root.as_fd(), spec.privileged)?;
-        let own_groups = spec.namespaces.cgroup == NamespaceChoice::Private;
-        system_mounts::mount_cgroups(root.as_fd(), self.cgroup, own_groups, spec.privileged)?;
-        let shm = match shared_shm {
-            Some(shared) => shared,
-            None => system_mounts::new_shm(spec.shm_size)?,
-        };
-        let dev = system_mounts::mount_dev(root.as_fd(), shm.as_fd())?;
-        if spec.privileged {
-            for device in device::all_of_host() {
-                system_mounts::make_device(root.as_fd(), &device)?;
-            }
-        }
-        for device in &spec.devices {
-            system_mounts::make_device(root.as_fd(), device)?;
-        }
+        let dev = self.mount_system(root.as_fd(), shared_shm)?;
 
         // What the user asked for.
         for (number, (mount, source)) in spec.mounts.iter().zip(sources).enumerate() {
@@ -161,6 +137,41 @@ impl Init<'_> {
             init: spec.init,
         }
         .run()
+    }
+
+    /// `/proc`, `/sys` and `/dev`, and the devices.
+    fn mount_system(
+        &self,
+        root: BorrowedFd<'_>,
+        shared_shm: Option<OwnedFd>,
+    ) -> Result<DeviceDirectory, StartError> {
+        let spec = self.spec;
+        // The kernel's file systems. Parameters are written while the procfs is still detached and nobody can put anything over it.
+        let proc = new_filesystem(
+            "proc",
+            &[],
+            attribute::NO_SUID | attribute::NO_EXEC | attribute::NO_DEVICES,
+        )
+        .stage("mount /proc")?;
+        write_parameters(proc.as_fd(), &spec.sysctls)?;
+        attach(proc.as_fd(), system_mounts::place(root, "proc")?.as_fd()).stage("mount /proc")?;
+        system_mounts::mount_sys(root, spec.privileged)?;
+        let own_groups = spec.namespaces.cgroup == NamespaceChoice::Private;
+        system_mounts::mount_cgroups(root, self.cgroup, own_groups, spec.privileged)?;
+        let shm = match shared_shm {
+            Some(shared) => shared,
+            None => system_mounts::new_shm(spec.shm_size)?,
+        };
+        let dev = system_mounts::mount_dev(root, shm.as_fd())?;
+        if spec.privileged {
+            for device in device::all_of_host() {
+                system_mounts::make_device(root, &device)?;
+            }
+        }
+        for device in &spec.devices {
+            system_mounts::make_device(root, device)?;
+        }
+        Ok(dev)
     }
 }
 

@@ -2,6 +2,7 @@
 //! **Invariant:** no threads, no allocation-heavy frameworks, no decision that the engine could have taken.
 
 mod beneath;
+pub mod capability;
 pub mod cgroup;
 mod copy_up;
 pub mod create;
@@ -18,6 +19,8 @@ mod namespace;
 mod reaper;
 pub mod rlimit;
 mod rootfs;
+pub mod seccomp;
+pub mod signal;
 pub mod spec;
 mod system_mounts;
 mod tty;

@@ -144,7 +144,7 @@ pub(crate) fn send_error(channel: BorrowedFd<'_>, error: &StartError) {
     let cut = error.stage.floor_char_boundary(MAXIMUM_DETAIL / 2);
     error.stage.truncate(cut);
     if let Ok(bytes) = minicbor::to_vec(&error) {
-        drop(rustix::net::send(channel, &bytes, SendFlags::NOSIGNAL));
+        let _ = rustix::net::send(channel, &bytes, SendFlags::NOSIGNAL);
     }
 }
 
@@ -155,7 +155,7 @@ const TERMINAL: u8 = 0;
 
 /// Tells the parent that only confinement and execve are left.
 pub(crate) fn send_ready(channel: BorrowedFd<'_>) {
-    drop(rustix::net::send(channel, &[READY], SendFlags::NOSIGNAL));
+    let _ = rustix::net::send(channel, &[READY], SendFlags::NOSIGNAL);
 }
 
 /// Hands a terminal's master side to the parent.

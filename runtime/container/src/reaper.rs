@@ -79,7 +79,7 @@ fn reap_ended(program: i32) {
 fn pass_on(program: i32, number: i32) {
     let signal = rustix::process::Signal::from_named_raw(number);
     if let (Some(program), Some(signal)) = (Pid::from_raw(program), signal) {
-        drop(kill_process(program, signal));
+        let _ = kill_process(program, signal);
     } else if let Some(program) = Pid::from_raw(program)
         && let Ok(pidfd) = rustix::process::pidfd_open(program, rustix::process::PidfdFlags::empty())
     {

@@ -109,7 +109,7 @@ impl Layers {
     fn finish(&self, context: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
         if self.writable.is_some() {
             // No syncing of a layer that a crash of the host may cost anyway; Linux 5.10, without it the mount is only slower.
-            drop(fsconfig_set_flag(context, "volatile"));
+            let _ = fsconfig_set_flag(context, "volatile");
         }
         mount_context(context, 0)
     }

@@ -325,7 +325,7 @@ pub struct CgroupSpec {
     /// Bytes.
     #[n(1)]
     pub memory_max: Option<u64>,
-    /// Bytes (soft limit: memory.low, memory.soft_limit_in_bytes).
+    /// Bytes (soft limit: `memory.low`, `memory.soft_limit_in_bytes`).
     #[n(2)]
     pub memory_reservation: Option<u64>,
     /// Bytes of memory plus swap; -1 unlimited.
@@ -400,7 +400,7 @@ pub enum RestartPolicy {
         #[n(0)]
         maximum: u32,
     },
-    /// deploy.restart_policy: condition, wait between attempts, attempts within a sliding window.
+    /// `deploy.restart_policy`: condition, wait between attempts, attempts within a sliding window.
     #[n(4)]
     Deploy {
         /// Also after exit 0.

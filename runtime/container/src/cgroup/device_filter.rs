@@ -120,7 +120,7 @@ mod tests {
             at += 1;
             match bytes[0] {
                 LOAD_WORD => {
-                    registers[destination] = i64::from(context[usize::try_from(offset / 4).unwrap()])
+                    registers[destination] = i64::from(context[usize::try_from(offset / 4).unwrap()]);
                 }
                 MOVE_REGISTER => registers[destination] = registers[source],
                 MOVE_VALUE => registers[destination] = value,

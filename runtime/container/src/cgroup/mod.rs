@@ -277,7 +277,7 @@ impl Cgroup {
                 return Ok(());
             }
             for pid in processes.into_iter().filter_map(Pid::from_raw) {
-                drop(kill_process(pid, Signal::KILL));
+                let _ = kill_process(pid, Signal::KILL);
             }
             // A frozen task of version 1 keeps the signal pending until it is thawed.
             drop(self.thaw());
