@@ -49,6 +49,20 @@ pub fn owner_of_port(port: u16, protocol: Protocol) -> Option<PortOwner> {
     })
 }
 
+/// Whether some socket listens on TCP `port` in the calling thread's network namespace.
+pub(crate) fn has_listener(port: u16) -> bool {
+    let suffix = format!(":{port:04X}");
+    ["tcp", "tcp6"]
+        .iter()
+        .filter_map(|table| fs::read_to_string(format!("/proc/thread-self/net/{table}")).ok())
+        .any(|text| {
+            text.lines().skip(1).any(|line| {
+                let mut fields = line.split_whitespace().skip(1);
+                fields.next().is_some_and(|local| local.ends_with(&suffix)) && fields.nth(1) == Some(LISTEN)
+            })
+        })
+}
+
 /// The inodes of the sockets on `port` in the text of a /proc/net table (`proc_net_tcp` in the kernel's documentation);
 /// those that listen come first, a bound socket that does not will do.
 fn sockets_on(text: &str, port: u16, protocol: Protocol) -> Vec<String> {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, getsockname, socket_with, sockopt};
 
 use crate::error::NetworkError;
-use crate::port_owner::owner_of_port;
+use crate::port_owner::{has_listener, owner_of_port};
 use crate::spec::{Protocol, PublishedPort};
 
 /// A host port held by a bound socket. Packets never reach it: they are translated before a socket is looked up.
@@ -21,12 +21,28 @@ pub struct PortReservation {
 
 impl PortReservation {
     /// Reserves `port` (0: any free one) on `host_ip` (`None`: all IPv4 addresses) in the calling thread's network
-    /// namespace.
+    /// namespace, for the caller alone.
     ///
     /// # Errors
     /// [`NetworkError::PortInUse`] with its owner; [`NetworkError::PortUnavailable`], for one when the host has no such
     /// address.
     pub fn bind(host_ip: Option<IpAddr>, port: u16, protocol: Protocol) -> Result<Self, NetworkError> {
+        Self::reserve(host_ip, port, protocol, exclusive)
+    }
+
+    /// Like [`Self::bind`], but for one of several replicas behind the port: reservations made so by one user share the
+    /// port (`SO_REUSEPORT`, socket(7)), all else is kept off. Whether the others are replicas of the same service is for
+    /// the caller to know, from their leases.
+    pub fn bind_shared(host_ip: Option<IpAddr>, port: u16, protocol: Protocol) -> Result<Self, NetworkError> {
+        Self::reserve(host_ip, port, protocol, shared)
+    }
+
+    fn reserve(
+        host_ip: Option<IpAddr>,
+        port: u16,
+        protocol: Protocol,
+        bind: fn(&OwnedFd, SocketAddr, Protocol) -> Result<(), Errno>,
+    ) -> Result<Self, NetworkError> {
         let host_ip = host_ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
         let failed = |source| match source {
             Errno::ADDRINUSE => NetworkError::PortInUse {
@@ -44,7 +60,7 @@ impl PortReservation {
         };
         let address = SocketAddr::new(host_ip, port);
         let socket = open(address, protocol).map_err(failed)?;
-        reserve(&socket, address, protocol).map_err(failed)?;
+        bind(&socket, address, protocol).map_err(failed)?;
         let bound = getsockname(&socket)
             .and_then(SocketAddr::try_from)
             .map_err(failed)?;
@@ -90,7 +106,7 @@ fn open(address: SocketAddr, protocol: Protocol) -> Result<OwnedFd, Errno> {
 
 /// Binds strictly. If that fails it may be for `TIME_WAIT` alone, which `SO_REUSEADDR` passes over (socket(7)); the option is
 /// taken back at once, since two sockets that both have it and do not listen would share the port.
-fn reserve(socket: &OwnedFd, address: SocketAddr, protocol: Protocol) -> Result<(), Errno> {
+fn exclusive(socket: &OwnedFd, address: SocketAddr, protocol: Protocol) -> Result<(), Errno> {
     match bind(socket, &address) {
         Err(Errno::ADDRINUSE) if protocol == Protocol::Tcp => {
             sockopt::set_socket_reuseaddr(socket, true)?;
@@ -98,6 +114,17 @@ fn reserve(socket: &OwnedFd, address: SocketAddr, protocol: Protocol) -> Result<
             sockopt::set_socket_reuseaddr(socket, false)
         }
         result => result,
+    }
+}
+
+/// Binds with `SO_REUSEPORT`. Ours never listen: one that does is another program with the same option.
+fn shared(socket: &OwnedFd, address: SocketAddr, protocol: Protocol) -> Result<(), Errno> {
+    sockopt::set_socket_reuseport(socket, true)?;
+    bind(socket, &address)?;
+    if protocol == Protocol::Tcp && has_listener(address.port()) {
+        Err(Errno::ADDRINUSE)
+    } else {
+        Ok(())
     }
 }
 
@@ -167,6 +194,33 @@ mod tests {
         assert!(PortReservation::bind(LOCALHOST, address.port(), Protocol::Tcp).is_err());
         assert!(TcpListener::bind(address).is_err());
         drop(held);
+    }
+
+    #[test]
+    fn replicas_share_a_port_and_nobody_else_gets_it() {
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let first = PortReservation::bind_shared(LOCALHOST, 0, protocol).expect("free");
+            let second = PortReservation::bind_shared(LOCALHOST, first.port(), protocol).expect("shared");
+            assert!(PortReservation::bind(LOCALHOST, first.port(), protocol).is_err());
+            drop(first);
+            let port = second.port();
+            assert!(
+                PortReservation::bind(None, port, protocol).is_err(),
+                "the second still holds it"
+            );
+        }
+        let alone = PortReservation::bind(LOCALHOST, 0, Protocol::Tcp).expect("free");
+        assert!(PortReservation::bind_shared(LOCALHOST, alone.port(), Protocol::Tcp).is_err());
+    }
+
+    #[test]
+    fn a_foreign_listener_with_the_same_option_is_still_a_conflict() {
+        let server = PortReservation::bind_shared(LOCALHOST, 0, Protocol::Tcp).expect("free");
+        rustix::net::listen(&server, 1).expect("listening");
+        assert!(matches!(
+            PortReservation::bind_shared(LOCALHOST, server.port(), Protocol::Tcp),
+            Err(NetworkError::PortInUse { owner: Some(_), .. })
+        ));
     }
 
     #[test]

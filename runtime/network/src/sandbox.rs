@@ -35,6 +35,8 @@ pub fn build(host: &mut Netlink, attachments: &[Attachment]) -> Result<(), Netwo
     let mut inside = Netlink::route()?;
     // Before the interfaces exist, so that none gets an IPv6 address; loopback keeps ::1.
     sysctl::set_if_present("net/ipv6/conf/default/disable_ipv6", "1")?;
+    // Neighbours and the bridge learn at once who has an address now that another container had before.
+    sysctl::set("net/ipv4/conf/default/arp_notify", "1")?;
     // What Docker gives every container: low ports and ping without privileges.
     sysctl::set("net/ipv4/ip_unprivileged_port_start", "0")?;
     sysctl::set("net/ipv4/ping_group_range", "0 2147483647")?;
@@ -68,8 +70,9 @@ fn attach(
     // published port gets its packet back by the port it left by.
     host.set_bridge_port(&attachment.host_interface, attachment.isolated)?;
     let interface = inside.link_index(&attachment.container_interface)?;
-    inside.set_link_up(interface)?;
+    // The address first: going up announces it.
     inside.add_address(interface, attachment.address, attachment.prefix)?;
+    inside.set_link_up(interface)?;
     if let (true, Some(gateway)) = (attachment.default_route, attachment.gateway)
         && let Some(everywhere) = Ipv4Net::new(Ipv4Addr::UNSPECIFIED, 0)
     {

@@ -1,3 +1,5 @@
+//! The wire format against RFC 1035's bytes, and against bytes that mean harm.
+
 use super::*;
 use proptest::prelude::*;
 
