@@ -408,4 +408,19 @@ mod tests {
         assert_eq!(sources.text(entries[0].span), "A=\"q\" # x ");
         assert_eq!(diagnostics.len(), 2);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic_and_places_lie_inside(text in "([A-C]|=|: |\n|'|\"|\\\\|\\$|\\{|\\}|#|export |é| |0123){0,24}") {
+            let mut diagnostics = Diagnostics::new();
+            let file = SourceMap::new().add(".env", text.as_str());
+            for entry in parse(file, &text, &|_| None, &mut diagnostics) {
+                assert!(text.get(entry.span.start..entry.span.end).is_some_and(|written| written.contains(&entry.name)));
+            }
+            for finding in &diagnostics {
+                let span = finding.span().expect("a place");
+                assert!(text.get(span.start..span.end).is_some(), "{text:?} {finding:?}");
+            }
+        }
+    }
 }

@@ -2,7 +2,6 @@
 //! The only file of this room that touches the disk, by [`Disk`].
 //! **Invariant:** every file that was read or looked for is in [`Loaded::watched`].
 
-use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -77,19 +76,14 @@ pub struct Loaded {
 /// Loads a project. All findings are given, whether or not there is a tree; without errors there is one.
 pub fn load(options: &LoadOptions) -> (Option<Loaded>, Diagnostics, SourceMap) {
     let mut disk = Disk::default();
-    let mut resolver = Resolver {
-        files: &mut disk,
-        sources: SourceMap::new(),
-        diagnostics: Diagnostics::new(),
-        interpolate: options.interpolate,
-        resolve_paths: options.resolve_paths,
-        broken: false,
-        home: options
-            .os_env
-            .iter()
-            .find(|(name, _)| name == "HOME")
-            .map(|(_, value)| value.clone()),
-    };
+    let mut resolver = Resolver::new(&mut disk);
+    resolver.interpolate = options.interpolate;
+    resolver.resolve_paths = options.resolve_paths;
+    resolver.home = options
+        .os_env
+        .iter()
+        .find(|(name, _)| name == "HOME")
+        .map(|(_, value)| value.clone());
     let loaded = run(options, &mut resolver);
     let Resolver {
         sources, diagnostics, ..
@@ -292,7 +286,6 @@ fn profiles(options: &LoadOptions, environment: &Environment) -> Vec<String> {
 #[derive(Debug, Default)]
 struct Disk {
     seen: Vec<PathBuf>,
-    cache: BTreeMap<PathBuf, Vec<u8>>,
 }
 
 impl Disk {
@@ -306,17 +299,11 @@ impl Disk {
 impl Files for Disk {
     fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
         self.note(path);
-        if let Some(bytes) = self.cache.get(path) {
-            return Ok(bytes.clone());
+        if path != Path::new("-") {
+            return std::fs::read(path);
         }
-        let bytes = if path == Path::new("-") {
-            let mut bytes = Vec::new();
-            io::stdin().lock().read_to_end(&mut bytes)?;
-            bytes
-        } else {
-            std::fs::read(path)?
-        };
-        self.cache.insert(path.to_owned(), bytes.clone());
+        let mut bytes = Vec::new();
+        io::stdin().lock().read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 

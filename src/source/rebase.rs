@@ -10,7 +10,7 @@ use super::node::{Mapping, Node, Style, Value};
 /// Where relative paths lead.
 #[derive(Clone, Copy, Debug)]
 pub struct Base<'a> {
-    /// The directory that relative paths are relative to; absolute.
+    /// The directory that relative paths are relative to; absolute, unless paths are to stay relative.
     pub directory: &'a Path,
     /// What `~` stands for.
     pub home: Option<&'a str>,
@@ -225,9 +225,9 @@ fn volume(mount: &mut Node, base: Base<'_>) {
     let Some(path) = short.host_path().filter(|path| !is_windows(path)) else {
         return;
     };
-    let absolute = base.text(path);
-    if absolute.contains(':') {
-        let long = long_bind(mount, &absolute, short);
+    let resolved = base.text(path);
+    if resolved.contains(':') || !resolved.starts_with('/') {
+        let long = long_bind(mount, &resolved, short);
         mount.value = long;
         mount.style = Style::Plain;
         return;
@@ -235,10 +235,10 @@ fn volume(mount: &mut Node, base: Base<'_>) {
     let options = short
         .options
         .map_or_else(String::new, |options| format!(":{options}"));
-    mount.value = Value::String(format!("{absolute}:{}{options}", short.target));
+    mount.value = Value::String(format!("{resolved}:{}{options}", short.target));
 }
 
-/// A short bind whose absolute source has a colon cannot be written short.
+/// A short bind whose source has a colon or no leading slash now cannot be written short any more.
 fn long_bind(mount: &Node, source: &str, short: ShortVolume<'_>) -> Value {
     let span = mount.span;
     let text = |text: &str| Node::string(text, span);

@@ -2,9 +2,12 @@
 //! merged they go out. Reads only through [`Files`].
 //! **Invariant:** a file's `!reset` and `!override` act on what came before it, never after.
 
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
 mod extends;
 mod include;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -55,9 +58,11 @@ pub struct Resolver<'a> {
     pub broken: bool,
     /// What `~` stands for.
     pub home: Option<String>,
+    parsed: BTreeMap<PathBuf, Vec<Document>>,
 }
 
-/// A compose file's documents.
+/// One document of a compose file.
+#[derive(Clone, Debug)]
 pub struct Document {
     /// The file.
     pub path: PathBuf,
@@ -65,9 +70,27 @@ pub struct Document {
     pub node: Node,
 }
 
-impl Resolver<'_> {
-    /// Reads and parses a compose file; `named` is where it is asked for. What is wrong is said.
+impl<'a> Resolver<'a> {
+    /// A run that has read nothing yet, with interpolation and absolute paths.
+    pub fn new(files: &'a mut dyn Files) -> Self {
+        Self {
+            files,
+            sources: SourceMap::new(),
+            diagnostics: Diagnostics::new(),
+            interpolate: true,
+            resolve_paths: true,
+            broken: false,
+            home: None,
+            parsed: BTreeMap::new(),
+        }
+    }
+
+    /// Reads and parses a compose file; `named` is where it is asked for. What is wrong is said. A
+    /// file that is asked for again is not read again.
     pub fn read_documents(&mut self, path: &Path, named: Option<Span>) -> Vec<Document> {
+        if let Some(documents) = self.parsed.get(path) {
+            return documents.clone();
+        }
         let bytes = match self.files.read(path) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -118,6 +141,7 @@ impl Resolver<'_> {
                 );
             }
         }
+        self.parsed.insert(path.to_owned(), documents.clone());
         documents
     }
 
@@ -197,6 +221,33 @@ impl Resolver<'_> {
             home: self.home.as_deref(),
         }
     }
+
+    /// Where the paths of a file in `directory` lead, seen from a project in `project`: there, or if paths stay
+    /// relative, the way there.
+    fn way(&self, project: &Path, directory: &Path) -> PathBuf {
+        if self.resolve_paths {
+            directory.to_owned()
+        } else {
+            relative(project, directory)
+        }
+    }
+}
+
+/// The way from one absolute directory to another.
+fn relative(from: &Path, to: &Path) -> PathBuf {
+    let shared = from
+        .components()
+        .zip(to.components())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let up = from.components().skip(shared).map(|_| "..");
+    up.map(PathBuf::from)
+        .chain(
+            to.components()
+                .skip(shared)
+                .map(|part| PathBuf::from(part.as_os_str())),
+        )
+        .collect()
 }
 
 /// An error of the operating system in words, without its number.

@@ -1,3 +1,5 @@
+//! What loading promises, over real directories.
+
 use std::fmt::Write as _;
 use std::fs;
 
@@ -226,6 +228,69 @@ fn extends_goes_through_chains_and_files_with_their_paths() {
 }
 
 #[test]
+fn without_path_resolution_paths_are_seen_from_the_project() {
+    let dir = Dir::new(
+        "relative",
+        &[
+            (
+                "compose.yaml",
+                "include: [db/compose.yaml]\nservices:\n  web:\n    extends: {service: mid, file: lib/mid.yaml}\n",
+            ),
+            (
+                "db/compose.yaml",
+                "services: {db: {image: x, volumes: [./data:/data:ro]}}\n",
+            ),
+            (
+                "lib/mid.yaml",
+                "services: {mid: {extends: {service: base, file: ../other/base.yaml}, build: .}}\n",
+            ),
+            (
+                "other/base.yaml",
+                "services: {base: {env_file: base.env, volumes: ['/abs:/a', 'named:/n']}}\n",
+            ),
+        ],
+    );
+    let mut options = dir.options(&[]);
+    options.resolve_paths = false;
+    insta::assert_snapshot!(dir.show(&options), @r#"
+    services:
+      web:
+        env_file: other/base.env
+        volumes:
+          - /abs:/a
+          - named:/n
+        build: lib
+      db:
+        image: x
+        volumes:
+          - type: bind
+            source: db/data
+            target: /data
+            read_only: true
+            bind:
+              create_host_path: true
+    "#);
+}
+
+#[test]
+fn a_file_extended_twice_is_read_and_warned_about_once() {
+    let dir = Dir::new(
+        "twice",
+        &[
+            (
+                "compose.yaml",
+                "services:\n  a: {extends: {service: x, file: x.yaml}}\n  b: {extends: {service: x, file: x.yaml}}\n",
+            ),
+            ("x.yaml", "services: {x: {image: $GONE, user: $GONE}}\n"),
+        ],
+    );
+    let (loaded, diagnostics, sources) = load(&dir.options(&[]));
+    assert!(loaded.is_some());
+    assert_eq!(diagnostics.len(), 1);
+    assert_eq!(sources.files().count(), 2);
+}
+
+#[test]
 fn extends_errors_name_every_edge() {
     let dir = Dir::new(
         "cycle",
@@ -294,11 +359,12 @@ fn include_errors_name_the_includer() {
                 "compose.yaml",
                 "include: [a.yaml, none.yaml, 'https://x/y.git']\n",
             ),
-            ("a.yaml", "include:\n  - compose.yaml\n"),
+            ("a.yaml", "include:\n  - path: [b.yaml, compose.yaml]\n"),
+            ("b.yaml", "services: {}\n"),
         ],
     );
     insta::assert_snapshot!(dir.show(&dir.options(&[])), @r#"
-    Error include-cycle: files include each other: $DIR/compose.yaml → $DIR/a.yaml → $DIR/compose.yaml | $DIR/a.yaml:2:5 "compose.yaml" leads back to the beginning | $DIR/compose.yaml:1:11 "a.yaml" included by $DIR/compose.yaml
+    Error include-cycle: files include each other: $DIR/compose.yaml → $DIR/a.yaml → $DIR/compose.yaml | $DIR/a.yaml:2:20 "compose.yaml" leads back to the beginning | $DIR/compose.yaml:1:11 "a.yaml" included by $DIR/compose.yaml
     Error unreadable-file: cannot read $DIR/none.yaml: no such file | $DIR/compose.yaml:1:19 "none.yaml" asked for here
     Error remote-include: `https://x/y.git` is remote, only local files can be included | $DIR/compose.yaml:1:30 "'https://x/y.git'"  | help: clone it and include the local copy
     "#);

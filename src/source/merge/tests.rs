@@ -1,3 +1,5 @@
+//! The merge rules, path by path, and the laws of merging.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,5 +1,6 @@
 //! `extends`: a file's services come in with the name of what they extend, with the base merged in they go out.
 //! **Invariant:** a base is whole before it is extended; relative paths of another file's service speak from there.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::path::{Path, PathBuf};
 
@@ -223,9 +224,8 @@ impl Resolver<'_> {
             services,
         };
         let mut base = self.base_in(reference, name, &there, scope, chain)?;
-        if self.resolve_paths {
-            rebase::service(&mut base, self.base(&directory));
-        }
+        let way = self.way(home.directory, &directory);
+        rebase::service(&mut base, self.base(&way));
         Some(base)
     }
 }

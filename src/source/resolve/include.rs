@@ -1,6 +1,7 @@
 //! `include`: the entries of a file come in, the resources of the projects they name are imported into the file.
 //! **Invariant:** an included project is resolved on its own, in its own directory and environment; what the
 //! including file says of the same resource wins.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::path::{Path, PathBuf};
 
@@ -98,7 +99,7 @@ impl Resolver<'_> {
             .map(|(path, span)| (self.base(&scope.directory).resolve(path), *span))
             .collect();
         let (first, _) = paths.first()?;
-        if self.is_cycle(first, entry.span, scope) {
+        if paths.iter().any(|(path, span)| self.is_cycle(path, *span, scope)) {
             return None;
         }
         let directory = match &entry.project_directory {
@@ -122,9 +123,8 @@ impl Resolver<'_> {
             documents.extend(self.read_documents(path, Some(*span)));
         }
         let mut root = self.project(documents, &inner)?;
-        if self.resolve_paths {
-            rebase::project(&mut root, self.base(&inner.directory), true);
-        }
+        let way = self.way(&scope.directory, &inner.directory);
+        rebase::project(&mut root, self.base(&way), true);
         root.walk_mut(&mut |node| {
             if node.is_scalar() {
                 node.steps.push(Step::Included(entry.span));

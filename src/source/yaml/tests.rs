@@ -1,3 +1,5 @@
+//! What reading YAML promises, and what is said of files that are not.
+
 use std::fmt::Write as _;
 
 use super::*;
@@ -160,4 +162,33 @@ fn deep_nesting_is_refused_not_crashed_on() {
     let (documents, said, _) = read(&"[".repeat(5000));
     assert!(documents.is_empty());
     assert!(said[0].contains("255 levels"), "{said:?}");
+}
+
+#[test]
+fn json_with_tabs_is_yaml() {
+    let node = one("{\n\t\"services\": {\n\t\t\"web\": {\"image\": \"a\\u00e9\"}\n\t}\n}\n");
+    let image = node
+        .get("services")
+        .and_then(|s| s.get("web"))
+        .and_then(|w| w.get("image"));
+    assert_eq!(image.and_then(Node::as_str), Some("aé"));
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic_and_places_lie_inside(text in "([a-c]|: |- |\n *|\\[|\\]|\\{|\\}|,|&a |\\*a|<<|!reset |'|\"|\t|#|\\||é|\\?|---\n){0,24}") {
+        let mut map = SourceMap::new();
+        let file = map.add("a", text.as_str());
+        let mut diagnostics = Diagnostics::new();
+        for mut node in parse(file, &text, &mut diagnostics) {
+            node.walk_mut(&mut |node| {
+                assert!(text.get(node.span.start..node.span.end).is_some(), "{text:?} {:?}", node.span);
+            });
+        }
+        for finding in &diagnostics {
+            for label in &finding.labels {
+                assert!(label.span.end <= text.len(), "{text:?} {finding:?}");
+            }
+        }
+    }
 }
