@@ -303,7 +303,7 @@ mod tests {
                 vec![leased("10.89.1.2", "db", &[(None, 3306, 3306, Tcp)])],
             ),
         ];
-        insta::assert_snapshot!(table_definition("rcompose", &networks));
+        assert_eq!(table_definition("rcompose", &networks), include_str!("ruleset/reviewed.nft"));
     }
 
     #[test]
