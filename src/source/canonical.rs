@@ -3,7 +3,10 @@
 //! item that is not valid has none and is left for the decoder to refuse.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::path::Path;
+
 use super::node::{Mapping, Node, Value};
+use super::rebase::clean;
 
 /// The key of `K=V` or `K`.
 pub fn pair_key(item: &Node) -> Option<String> {
@@ -45,19 +48,13 @@ pub fn device_key(item: &Node) -> Option<String> {
     Some(parts.next().unwrap_or(host).to_owned())
 }
 
-/// The path a volume is mounted at, cleaned.
+/// The path a volume is mounted at; compose-go cleans that of the short form only.
 pub fn volume_key(item: &Node) -> Option<String> {
-    let target = match &item.value {
-        Value::Map(_) => text_key(item.get("target")?)?,
-        Value::String(text) => ShortVolume::parse(text)?.target.to_owned(),
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Seq(_) => return None,
-    };
-    let cleaned = target.trim_end_matches('/');
-    Some(if cleaned.is_empty() {
-        target
-    } else {
-        cleaned.to_owned()
-    })
+    if item.as_map().is_some() {
+        return text_key(item.get("target")?);
+    }
+    let target = ShortVolume::parse(item.as_str()?)?.target;
+    Some(clean(Path::new(target)).to_string_lossy().into_owned())
 }
 
 /// `host_ip:published:target/protocol` of a port.
