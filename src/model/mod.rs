@@ -1,20 +1,31 @@
-//! In: the canonical tree of a project. Out: the typed [`Project`], which cannot be invalid.
-//! **Invariant:** no I/O; every value a later diagnostic may point at keeps its span.
+//! In: the merged tree of a project's files. Out: the typed [`Project`], which cannot be invalid.
+//! **Invariant:** only `load` does I/O; every value a later diagnostic may point at keeps its span.
 
 pub mod build;
+mod cast;
+mod command_line;
+pub mod decode;
 pub mod deploy;
 pub mod develop;
+mod expand;
+mod fields;
 pub mod file_object;
 pub mod health;
+pub mod load;
 pub mod mount;
 pub mod name;
 pub mod network;
+pub mod normalise;
 pub mod port;
+pub mod profile;
 pub mod project;
+pub mod schema;
 pub mod service;
 pub mod units;
+pub mod validate;
 pub mod volume;
 
+pub use load::{Options, Outcome, load};
 pub use name::{ProjectName, ServiceName};
 pub use project::Project;
 pub use service::Service;

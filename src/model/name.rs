@@ -29,6 +29,12 @@ macro_rules! name {
             }
         }
 
+        impl From<&str> for $type {
+            fn from(name: &str) -> Self {
+                Self(name.to_owned())
+            }
+        }
+
         impl AsRef<str> for $type {
             fn as_ref(&self) -> &str {
                 &self.0

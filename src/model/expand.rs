@@ -1,0 +1,274 @@
+//! In: a merged tree that the schema found nothing wrong with. Out: the same tree with every short form written long.
+//! **Invariant:** what cannot be read is reported at the item and left out; every other item is still read.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod port;
+mod volume;
+
+pub(super) use self::port::range;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::source::node::{Mapping, Node, Value};
+use crate::source::path::NodePath;
+
+/// Writes the short forms of a whole file long.
+pub(super) fn expand(root: &mut Node, findings: &mut Diagnostics) {
+    let Some(file) = root.as_map_mut() else { return };
+    if let Some(services) = file.get_mut("services").and_then(Node::as_map_mut) {
+        for (name, service) in services.iter_mut() {
+            let path = NodePath::root().key("services").key(name);
+            if let Some(service) = service.as_map_mut() {
+                expand_service(service, &path, findings);
+            }
+        }
+    }
+    for section in ["networks", "volumes", "configs", "secrets"] {
+        let Some(resources) = file.get_mut(section).and_then(Node::as_map_mut) else {
+            continue;
+        };
+        for (name, resource) in resources.iter_mut() {
+            let path = NodePath::root().key(section).key(name);
+            if let Some(resource) = resource.as_map_mut() {
+                expand_external(resource, &path, findings);
+            }
+        }
+    }
+}
+
+fn expand_service(service: &mut Mapping, path: &NodePath, findings: &mut Diagnostics) {
+    if let Some(build) = service.get_mut("build") {
+        if build.as_str().is_some() {
+            wrap(build, "context");
+        }
+        if let Some(build) = build.as_map_mut() {
+            if let Some(secrets) = build.get_mut("secrets") {
+                each(secrets, |item| wrap(item, "source"));
+            }
+            if let Some(hosts) = build.get("extra_hosts") {
+                check_hosts(hosts, &path.key("build").key("extra_hosts"), findings);
+            }
+        }
+    }
+    if let Some(dependencies) = service.get_mut("depends_on") {
+        expand_dependencies(dependencies);
+    }
+    for key in ["networks", "models"] {
+        if let Some(names) = service.get_mut(key) {
+            name_keys(names, Node::null);
+        }
+    }
+    if let Some(files) = service.get_mut("env_file") {
+        if files.as_str().is_some() {
+            *files = Node::seq(vec![files.clone()], files.span);
+        }
+        each(files, |item| wrap(item, "path"));
+    }
+    for key in ["configs", "secrets"] {
+        if let Some(mounts) = service.get_mut(key) {
+            each(mounts, |item| wrap(item, "source"));
+        }
+    }
+    if let Some(ports) = service.get_mut("ports") {
+        expand_list(
+            ports,
+            |item, at| port::expand(item, &path.key("ports").index(at)),
+            findings,
+        );
+    }
+    if let Some(volumes) = service.get_mut("volumes") {
+        for (at, item) in volumes.as_seq().unwrap_or_default().iter().enumerate() {
+            volume::warn(item, &path.key("volumes").index(at), findings);
+        }
+        expand_list(
+            volumes,
+            |item, at| volume::expand(item, &path.key("volumes").index(at)).map(|item| vec![item]),
+            findings,
+        );
+    }
+    if let Some(devices) = service.get_mut("devices") {
+        expand_list(
+            devices,
+            |item, at| expand_device(item, &path.key("devices").index(at)).map(|item| vec![item]),
+            findings,
+        );
+    }
+    if let Some(gpus) = service.get_mut("gpus") {
+        expand_gpus(gpus, &path.key("gpus"), findings);
+    }
+    if let Some(hosts) = service.get("extra_hosts") {
+        check_hosts(hosts, &path.key("extra_hosts"), findings);
+    }
+    if let Some(environment) = service.get("environment") {
+        check_environment(environment, &path.key("environment"), findings);
+    }
+}
+
+/// A text as a mapping with that text under `key`.
+fn wrap(node: &mut Node, key: &str) {
+    if node.as_str().is_some() {
+        let mut mapping = Mapping::new();
+        mapping.insert(key, node.span, node.clone());
+        *node = Node {
+            steps: node.steps.clone(),
+            ..Node::map(mapping, node.span)
+        };
+    }
+}
+
+fn each(list: &mut Node, change: impl FnMut(&mut Node)) {
+    list.as_seq_mut().into_iter().flatten().for_each(change);
+}
+
+/// Replaces each item by what it stands for, and leaves out those that are refused.
+fn expand_list(
+    list: &mut Node,
+    expand: impl Fn(&Node, usize) -> Result<Vec<Node>, Diagnostic>,
+    findings: &mut Diagnostics,
+) {
+    let Some(items) = list.as_seq_mut() else { return };
+    let mut expanded = Vec::with_capacity(items.len());
+    for (at, item) in items.iter().enumerate() {
+        match expand(item, at) {
+            Ok(nodes) => expanded.extend(nodes),
+            Err(finding) => findings.push(finding),
+        }
+    }
+    *items = expanded;
+}
+
+/// A list of names as a mapping from each name to what `value` makes.
+fn name_keys(node: &mut Node, value: impl Fn(crate::source::span::Span) -> Node) {
+    if let Some(items) = node.as_seq() {
+        let mut mapping = Mapping::new();
+        for item in items {
+            if let Some(name) = item.as_str() {
+                mapping.insert(name, item.span, value(item.span));
+            }
+        }
+        node.value = Value::Map(mapping);
+    }
+}
+
+/// A dependency that is only named waits for the start and is required.
+fn expand_dependencies(node: &mut Node) {
+    name_keys(node, |span| {
+        let mut dependency = Mapping::new();
+        dependency.insert("condition", span, Node::string("service_started", span));
+        dependency.insert("required", span, Node::bool(true, span));
+        Node::map(dependency, span)
+    });
+    if let Some(dependencies) = node.as_map_mut() {
+        for dependency in dependencies.values_mut() {
+            let span = dependency.span;
+            if let Some(dependency) = dependency.as_map_mut()
+                && !dependency.contains_key("required")
+            {
+                dependency.insert("required", span, Node::bool(true, span));
+            }
+        }
+    }
+}
+
+fn expand_device(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
+    let Some(text) = item.as_str() else {
+        return Ok(item.clone());
+    };
+    let parts: Vec<&str> = text.split(':').collect();
+    let (source, target, permissions) = match parts[..] {
+        [source] => (source, source, "rwm"),
+        [source, target] => (source, target, "rwm"),
+        [source, target, permissions] => (source, target, permissions),
+        _ => {
+            return Err(Diagnostic::error("bad-device", format!("{path}: `{text}` has too many colons"))
+                .at(item.span)
+                .help("write `HOST:CONTAINER:rwm`, or the long form with `source`, `target` and `permissions`"));
+        }
+    };
+    let mut device = Mapping::new();
+    device.insert("source", item.span, Node::string(source, item.span));
+    let target = if target.is_empty() { source } else { target };
+    device.insert("target", item.span, Node::string(target, item.span));
+    device.insert("permissions", item.span, Node::string(permissions, item.span));
+    Ok(Node::map(device, item.span))
+}
+
+/// `gpus: all` is one request for every device.
+fn expand_gpus(gpus: &mut Node, path: &NodePath, findings: &mut Diagnostics) {
+    let Some(text) = gpus.as_str() else { return };
+    if text != "all" {
+        findings.push(
+            Diagnostic::error(
+                "unknown-value",
+                format!("{path} must be `all` or a list, not `{text}`"),
+            )
+            .at(gpus.span),
+        );
+    }
+    let mut request = Mapping::new();
+    request.insert("count", gpus.span, Node::int(-1, gpus.span));
+    *gpus = Node::seq(vec![Node::map(request, gpus.span)], gpus.span);
+}
+
+fn check_hosts(hosts: &Node, path: &NodePath, findings: &mut Diagnostics) {
+    for (at, item) in hosts.as_seq().unwrap_or_default().iter().enumerate() {
+        if item.as_str().is_some_and(|text| !text.contains(['=', ':'])) {
+            findings.push(
+                Diagnostic::error("bad-host", format!("{} has no address", path.index(at)))
+                    .at(item.span)
+                    .help("write `name=address`, or `name=host-gateway` for the host itself"),
+            );
+        }
+    }
+}
+
+fn check_environment(environment: &Node, path: &NodePath, findings: &mut Diagnostics) {
+    for item in environment.as_seq().unwrap_or_default() {
+        let name = item
+            .as_str()
+            .and_then(|text| text.split_once('='))
+            .map(|(name, _)| name);
+        if let Some(name) = name.filter(|name| name.ends_with(char::is_whitespace)) {
+            findings.push(
+                Diagnostic::error(
+                    "bad-name",
+                    format!("{path}: the variable `{name}` ends in a space"),
+                )
+                .at(item.span)
+                .help(format!(
+                    "write `{}=…` without a space before `=`",
+                    name.trim_end()
+                )),
+            );
+        }
+    }
+}
+
+/// The legacy `external: {name: x}` is `external: true` and `name: x`.
+fn expand_external(resource: &mut Mapping, path: &NodePath, findings: &mut Diagnostics) {
+    let Some(entry) = resource.entry("external").cloned() else {
+        return;
+    };
+    let Some(legacy) = entry.node.as_map() else { return };
+    if let Some(name) = legacy.entry("name") {
+        if let Some(other) = resource.entry("name") {
+            if other.node != name.node {
+                findings.push(
+                    Diagnostic::error("conflicting-keys", format!("{path} has two names"))
+                        .label(name.node.span, "one here")
+                        .secondary(other.node.span, "another here")
+                        .help("keep `name:` and write `external: true`"),
+                );
+            }
+        } else {
+            resource.insert("name", name.key_span, name.node.clone());
+        }
+        findings.push(
+            Diagnostic::warning("deprecated-key", format!("{path}: `external.name` is deprecated"))
+                .at(name.key_span)
+                .help(format!(
+                    "write\nname: {}\nexternal: true",
+                    name.node.as_str().unwrap_or_default()
+                )),
+        );
+    }
+    resource.insert("external", entry.key_span, Node::bool(true, entry.node.span));
+}

@@ -1,0 +1,113 @@
+//! In: an entry of `ports:`. Out: the long form of each port it stands for (grammar of docker/go-connections `nat`).
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::net::IpAddr;
+
+use crate::diagnostic::Diagnostic;
+use crate::source::node::{Mapping, Node};
+use crate::source::path::NodePath;
+
+const FORM: &str = "write `[HOST_IP:][HOST_PORT:]CONTAINER_PORT[/tcp|/udp]`, e.g. `\"8080:80\"`";
+
+/// The long forms of an entry; a long form stays as it is.
+pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Vec<Node>, Diagnostic> {
+    if item.as_map().is_some() {
+        return Ok(vec![item.clone()]);
+    }
+    let text = item.scalar_text().unwrap_or_default();
+    let refuse = |reason: String, help: &str| {
+        Diagnostic::error("bad-port", format!("{path}: {reason}"))
+            .at(item.span)
+            .help(help)
+    };
+    let parts: Vec<&str> = text.split(':').collect();
+    let (ip, published, target) = match parts[..] {
+        [target] => (String::new(), "", target),
+        [published, target] => (String::new(), published, target),
+        [ref ip @ .., published, target] => (ip.join(":"), published, target),
+        [] => (String::new(), "", ""),
+    };
+    let (target, protocol) = match target.split_once('/') {
+        Some((target, "")) => (target, "tcp"),
+        Some((target, protocol)) => (target, protocol),
+        None => (target, "tcp"),
+    };
+    let ip = ip
+        .strip_prefix('[')
+        .and_then(|ip| ip.strip_suffix(']'))
+        .map_or(ip.clone(), str::to_owned);
+    if !ip.is_empty() && ip.parse::<IpAddr>().is_err() {
+        return Err(refuse(format!("`{ip}` is not an IP address"), FORM));
+    }
+    if target.is_empty() {
+        return Err(refuse(format!("`{text}` names no port of the container"), FORM));
+    }
+    let targets = range(target).ok_or_else(|| {
+        refuse(
+            format!("`{target}` is not a port of the container (1 to 65535)"),
+            FORM,
+        )
+    })?;
+    let protocol = protocol.to_lowercase();
+    if !["tcp", "udp", "sctp"].contains(&protocol.as_str()) {
+        return Err(refuse(
+            format!("`{protocol}` is not a protocol"),
+            "the protocols are `tcp` and `udp`",
+        ));
+    }
+    let length = |range: (u16, u16)| u32::from(range.1 - range.0) + 1;
+    let hosts = match published {
+        "" => None,
+        _ => Some(range(published).ok_or_else(|| {
+            refuse(
+                format!("`{published}` is not a port of the host (1 to 65535)"),
+                FORM,
+            )
+        })?),
+    };
+    let long = |published: Option<String>, target: u16| {
+        let mut port = Mapping::new();
+        let mut put = |key: &str, node: Node| {
+            port.insert(key, item.span, node);
+        };
+        put("mode", Node::string("ingress", item.span));
+        if !ip.is_empty() {
+            put("host_ip", Node::string(ip.clone(), item.span));
+        }
+        put("target", Node::int(i64::from(target), item.span));
+        if let Some(published) = published {
+            put("published", Node::string(published, item.span));
+        }
+        put("protocol", Node::string(protocol.clone(), item.span));
+        Node {
+            steps: item.steps.clone(),
+            ..Node::map(port, item.span)
+        }
+    };
+    match hosts {
+        None => Ok((targets.0..=targets.1).map(|target| long(None, target)).collect()),
+        // One port of the container may be published on any free one of a range.
+        Some(hosts) if targets.0 == targets.1 && hosts.0 != hosts.1 => {
+            Ok(vec![long(Some(format!("{}-{}", hosts.0, hosts.1)), targets.0)])
+        }
+        Some(hosts) if length(hosts) == length(targets) => Ok((hosts.0..=hosts.1)
+            .zip(targets.0..=targets.1)
+            .map(|(published, target)| long(Some(published.to_string()), target))
+            .collect()),
+        Some(hosts) => Err(refuse(
+            format!(
+                "the ranges differ in length: `{published}` has {} ports, `{target}` has {}",
+                length(hosts),
+                length(targets)
+            ),
+            "make both ranges equally long, or publish a range of the host to one port of the container",
+        )),
+    }
+}
+
+/// `first-last` or one port.
+pub(in crate::model) fn range(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    (first <= last).then_some((first, last))
+}

@@ -1,0 +1,73 @@
+//! In: the merged and checked tree, with paths resolved. Out: the tree that `config` prints: every value in one form,
+//! every name, default network and dependency that the files imply spelled out.
+//! **Invariant:** normalising a normalised tree changes nothing.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod implied;
+mod print;
+
+#[cfg(test)]
+mod tests;
+
+use super::cast;
+use super::expand;
+use super::schema::FILE;
+use crate::diagnostic::Diagnostics;
+use crate::source::node::{Mapping, Node};
+use crate::source::span::Span;
+
+pub(in crate::model) use self::implied::clean;
+pub use self::print::{View, escape_dollars, printed};
+
+/// What the tree alone does not say.
+#[derive(Clone, Copy)]
+pub struct Context<'a> {
+    /// The project's name, already decided.
+    pub project: &'a str,
+    /// What a build without context is built from.
+    pub directory: &'a str,
+    /// The project's environment, for variables that are named without a value.
+    pub lookup: &'a dyn Fn(&str) -> Option<String>,
+    /// Whether names, networks and dependencies are spelled out (not with `config --no-normalize`).
+    pub implied: bool,
+    /// Whether variables without a value get theirs (not with `config --no-env-resolution`).
+    pub environment: bool,
+}
+
+/// The canonical tree of a project.
+pub fn normalise(root: &Node, context: Context<'_>) -> (Node, Diagnostics) {
+    let mut findings = Diagnostics::new();
+    let mut root = root.clone();
+    expand::expand(&mut root, &mut findings);
+    let mut root = cast::object(&root, &FILE);
+    let span = root.span;
+    if let Some(file) = root.as_map_mut() {
+        file.remove("version");
+        file.remove("include");
+        let span = file.key_span("name").or(first_key(file)).unwrap_or(span);
+        let mut named = Mapping::new();
+        named.insert("name", span, Node::string(context.project, span));
+        for (key, entry) in std::mem::take(file)
+            .into_entries()
+            .filter(|(key, _)| key != "name")
+        {
+            named.insert(key, entry.key_span, entry.node);
+        }
+        *file = named;
+        implied::defaults(file, context.directory);
+        if context.environment {
+            implied::environment(file, context.lookup);
+        }
+        if context.implied {
+            implied::networks(file);
+            implied::services(file, context.lookup);
+            implied::names(file, context.project);
+        }
+        implied::structures(file);
+    }
+    (root, findings)
+}
+
+fn first_key(file: &Mapping) -> Option<Span> {
+    file.entries().next().map(|(_, entry)| entry.key_span)
+}

@@ -1,0 +1,298 @@
+//! What a file means without saying it (Compose Specification; the order and details are compose-go's `Normalize`):
+//! a cast tree comes in, the same tree with defaults, names, networks and dependencies goes out.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use crate::model::cast::sorted;
+use crate::source::node::{Mapping, Node, Value};
+use crate::source::span::Span;
+
+/// The services of a file with their names.
+fn each_service(file: &mut Mapping, mut change: impl FnMut(&mut Mapping, Span)) {
+    let services = file.get_mut("services").and_then(Node::as_map_mut);
+    for service in services.into_iter().flat_map(Mapping::values_mut) {
+        let span = service.span;
+        if let Some(service) = service.as_map_mut() {
+            change(service, span);
+        }
+    }
+}
+
+/// The mappings of a list, with their places.
+fn each_item(list: Option<&mut Node>, mut change: impl FnMut(&mut Mapping, Span)) {
+    for item in list.and_then(Node::as_seq_mut).into_iter().flatten() {
+        let span = item.span;
+        if let Some(item) = item.as_map_mut() {
+            change(item, span);
+        }
+    }
+}
+
+/// Puts a value under a key that is not there; keys are put in order again when printed.
+fn default(mapping: &mut Mapping, key: &str, span: Span, value: Node) {
+    if !mapping.contains_key(key) {
+        mapping.insert(key, span, value);
+    }
+}
+
+/// Defaults that hold whatever is normalised: of ports, secrets, devices and builds.
+pub(super) fn defaults(file: &mut Mapping, directory: &str) {
+    each_service(file, |service, _| {
+        if let Some(build) = service.get_mut("build") {
+            let span = build.span;
+            if let Some(build) = build.as_map_mut() {
+                default(build, "context", span, Node::string(directory, span));
+            }
+        }
+        each_item(service.get_mut("ports"), |port, span| {
+            default(port, "mode", span, Node::string("ingress", span));
+            default(port, "protocol", span, Node::string("tcp", span));
+        });
+        each_item(service.get_mut("secrets"), |secret, span| {
+            if let Some(source) = secret.get("source").and_then(Node::as_str) {
+                let target = format!("/run/secrets/{source}");
+                default(secret, "target", span, Node::string(target, span));
+            }
+        });
+        each_item(service.get_mut("gpus"), device_request);
+        let devices = service
+            .get_mut("deploy")
+            .and_then(|deploy| deploy.as_map_mut()?.get_mut("resources"))
+            .and_then(|resources| resources.as_map_mut()?.get_mut("reservations"))
+            .and_then(|reservations| reservations.as_map_mut()?.get_mut("devices"));
+        each_item(devices, device_request);
+    });
+}
+
+/// A request without count and ids is for every device; `all` is -1.
+fn device_request(request: &mut Mapping, span: Span) {
+    if !request.contains_key("device_ids") {
+        default(request, "count", span, Node::int(-1, span));
+    }
+    if let Some(count) = request.get_mut("count") {
+        let value = match count.as_str() {
+            Some("all") => Some(-1),
+            Some(text) => text.parse().ok(),
+            None => None,
+        };
+        if let Some(value) = value {
+            count.value = Value::Int(value);
+        }
+    }
+}
+
+/// Gives variables named without a value the project's value; a variable that is not set stays without.
+pub(super) fn environment(file: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
+    each_service(file, |service, _| {
+        if let Some(environment) = service.get_mut("environment").and_then(Node::as_map_mut) {
+            resolve(environment, lookup);
+        }
+    });
+}
+
+fn resolve(pairs: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
+    for (name, node) in pairs.iter_mut() {
+        if node.is_null()
+            && let Some(value) = lookup(name)
+        {
+            *node = Node::string(value, node.span);
+        }
+    }
+}
+
+/// A service that names no network and has no network mode is on `default`.
+pub(super) fn networks(file: &mut Mapping) {
+    let mut used = None;
+    each_service(file, |service, span| {
+        if service.contains_key("provider") || service.contains_key("network_mode") {
+            return;
+        }
+        let named = service
+            .get("networks")
+            .and_then(Node::as_map)
+            .is_some_and(|names| !names.is_empty());
+        if !named {
+            let mut names = Mapping::new();
+            names.insert("default", span, Node::null(span));
+            service.insert("networks", span, Node::map(names, span));
+        }
+        if service
+            .get("networks")
+            .is_some_and(|names| names.get("default").is_some())
+        {
+            used.get_or_insert(span);
+        }
+    });
+    let Some(span) = used else { return };
+    if !file.contains_key("networks") {
+        file.insert("networks", span, Node::map(Mapping::new(), span));
+    }
+    if let Some(networks) = file.get_mut("networks").and_then(Node::as_map_mut) {
+        default(networks, "default", span, Node::null(span));
+    }
+}
+
+/// Builds, pull policies, mount targets, and the dependencies that links and shared namespaces are.
+pub(super) fn services(file: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
+    each_service(file, |service, span| {
+        if let Some(policy) = service.get_mut("pull_policy")
+            && policy.as_str() == Some("if_not_present")
+        {
+            policy.value = Value::String("missing".to_owned());
+        }
+        let image = service.get("image").cloned();
+        if let Some(build) = service.get_mut("build") {
+            let span = build.span;
+            if let Some(build) = build.as_map_mut() {
+                if !build.contains_key("dockerfile_inline") {
+                    default(build, "dockerfile", span, Node::string("Dockerfile", span));
+                }
+                if let Some(arguments) = build.get_mut("args").and_then(Node::as_map_mut) {
+                    resolve(arguments, lookup);
+                    arguments.retain(|_, entry| !entry.node.is_null());
+                }
+            }
+        }
+        each_item(service.get_mut("volumes"), |volume, _| {
+            if let Some(target) = volume.get_mut("target")
+                && let Value::String(text) = &mut target.value
+            {
+                *text = clean(text);
+            }
+        });
+        each_item(service.get_mut("pre_start"), |container, span| {
+            if let Some(image) = &image {
+                default(container, "image", span, image.clone());
+            }
+        });
+        dependencies(service, span);
+    });
+}
+
+fn dependencies(service: &mut Mapping, span: Span) {
+    let mut implied: Vec<(String, bool, Span)> = Vec::new();
+    for link in service.get("links").and_then(Node::as_seq).unwrap_or_default() {
+        if let Some(text) = link.as_str() {
+            let name = text.split_once(':').map_or(text, |(name, _)| name);
+            implied.push((name.to_owned(), true, link.span));
+        }
+    }
+    for key in ["network_mode", "ipc", "pid", "uts", "cgroup"] {
+        if let Some(node) = service.get(key)
+            && let Some(name) = node.as_str().and_then(|text| text.strip_prefix("service:"))
+        {
+            implied.push((name.to_owned(), true, node.span));
+        }
+    }
+    for source in service
+        .get("volumes_from")
+        .and_then(Node::as_seq)
+        .unwrap_or_default()
+    {
+        if let Some(text) = source.as_str().filter(|text| !text.starts_with("container:")) {
+            let name = text.split_once(':').map_or(text, |(name, _)| name);
+            implied.push((name.to_owned(), false, source.span));
+        }
+    }
+    if implied.is_empty() {
+        return;
+    }
+    default(service, "depends_on", span, Node::map(Mapping::new(), span));
+    let Some(depends_on) = service.get_mut("depends_on").and_then(Node::as_map_mut) else {
+        return;
+    };
+    for (name, restart, span) in implied {
+        let mut dependency = Mapping::new();
+        dependency.insert("condition", span, Node::string("service_started", span));
+        if restart {
+            dependency.insert("restart", span, Node::bool(true, span));
+        }
+        dependency.insert("required", span, Node::bool(true, span));
+        default(depends_on, &name, span, Node::map(dependency, span));
+    }
+    let entries = std::mem::take(depends_on).into_entries();
+    *depends_on = sorted(entries.map(|(name, entry)| (name, entry.key_span, entry.node)));
+}
+
+/// `<project>_<key>` for what is made here, the key itself for what is external.
+pub(super) fn names(file: &mut Mapping, project: &str) {
+    for section in ["networks", "volumes", "configs", "secrets"] {
+        let Some(resources) = file.get_mut(section).and_then(Node::as_map_mut) else {
+            continue;
+        };
+        for (key, resource) in resources.iter_mut() {
+            let span = resource.span;
+            if resource.is_null() {
+                resource.value = Value::Map(Mapping::new());
+            }
+            let Some(resource) = resource.as_map_mut() else {
+                continue;
+            };
+            if resource.contains_key("name") {
+                continue;
+            }
+            let external = resource.get("external").and_then(Node::as_bool) == Some(true);
+            let name = if external {
+                key.to_owned()
+            } else {
+                format!("{project}_{key}")
+            };
+            let mut named = Mapping::new();
+            named.insert("name", span, Node::string(name, span));
+            for (key, entry) in std::mem::take(resource).into_entries() {
+                named.insert(key, entry.key_span, entry.node);
+            }
+            *resource = named;
+        }
+    }
+}
+
+/// Sections that are printed as JSON even when they say nothing; YAML leaves them out.
+pub(super) fn structures(file: &mut Mapping) {
+    let empty = |span: Span| Node::map(Mapping::new(), span);
+    each_service(file, |service, _| {
+        if let Some(deploy) = service.get_mut("deploy") {
+            let span = deploy.span;
+            if let Some(deploy) = deploy.as_map_mut() {
+                default(deploy, "resources", span, empty(span));
+                default(deploy, "placement", span, empty(span));
+            }
+        }
+        let rules = service
+            .get_mut("develop")
+            .and_then(|develop| develop.as_map_mut()?.get_mut("watch"));
+        each_item(rules, |rule, span| {
+            let mut exec = Mapping::new();
+            exec.insert("command", span, Node::null(span));
+            default(rule, "exec", span, Node::map(exec, span));
+        });
+    });
+    let networks = file.get_mut("networks").and_then(Node::as_map_mut);
+    for network in networks.into_iter().flat_map(Mapping::values_mut) {
+        let span = network.span;
+        if let Some(network) = network.as_map_mut() {
+            default(network, "ipam", span, empty(span));
+        }
+    }
+}
+
+/// A path without `.`, `..`, doubled and trailing slashes, as Go's `path.Clean` leaves it.
+pub(in crate::model) fn clean(path: &str) -> String {
+    let rooted = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if rooted => {}
+            _ => parts.push(part),
+        }
+    }
+    let joined = parts.join("/");
+    match (rooted, joined.is_empty()) {
+        (true, _) => format!("/{joined}"),
+        (false, true) => ".".to_owned(),
+        (false, false) => joined,
+    }
+}

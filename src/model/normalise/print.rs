@@ -1,0 +1,118 @@
+//! In: the normalised tree. Out: the tree as `config` writes it in one of its formats, `$` doubled so that the text
+//! can be read again.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use crate::source::node::{Mapping, Node, Value};
+use crate::source::path::{NodePath, Segment};
+
+/// The two shapes the reference prints a project in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum View {
+    /// Everything that was said, extensions included.
+    Yaml,
+    /// Extensions of the top level only; sections that are never absent in the reference are there.
+    Json,
+}
+
+/// The tree as one of the formats shows it.
+pub fn printed(root: &Node, view: View) -> Node {
+    let mut root = root.clone();
+    match view {
+        View::Yaml => without_empty_structures(&mut root, &NodePath::root()),
+        View::Json => without_inner_extensions(&mut root, &NodePath::root()),
+    }
+    root
+}
+
+/// Doubles every `$` of the values, so that interpolation gives back what is meant.
+pub fn escape_dollars(root: &mut Node) {
+    root.walk_mut(&mut |node| match &mut node.value {
+        Value::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
+        Value::String(_)
+        | Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::Float(_)
+        | Value::Seq(_)
+        | Value::Map(_) => {}
+    });
+}
+
+fn without_empty_structures(node: &mut Node, path: &NodePath) {
+    match &mut node.value {
+        Value::Map(mapping) => {
+            for (key, value) in mapping.iter_mut() {
+                without_empty_structures(value, &path.key(key));
+            }
+            mapping.retain(|key, entry| {
+                let here = path.key(key);
+                let empty = entry.node.as_map().is_some_and(Mapping::is_empty);
+                let structure = here.matches("networks.*.ipam")
+                    || here.matches("services.*.deploy.placement")
+                    || here.matches("services.*.deploy.resources");
+                let no_exec = here.matches("services.*.develop.watch.[].exec")
+                    && entry.node.get("command").is_some_and(Node::is_null);
+                !(empty && structure || no_exec)
+            });
+        }
+        Value::Seq(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                without_empty_structures(item, &path.index(index));
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {}
+    }
+}
+
+/// Mappings whose keys are the user's, where `x-` is a name like any other.
+fn is_free_mapping(path: &[Segment]) -> bool {
+    let keys: Vec<&str> = path
+        .iter()
+        .map(|segment| match segment {
+            Segment::Key(key) => key.as_str(),
+            Segment::Index(_) => "[]",
+        })
+        .collect();
+    matches!(keys[..], [section] if matches!(section, "services" | "networks" | "volumes" | "configs" | "secrets" | "models"))
+        || matches!(
+            keys.last(),
+            Some(
+                &("environment"
+                    | "labels"
+                    | "annotations"
+                    | "args"
+                    | "sysctls"
+                    | "driver_opts"
+                    | "options"
+                    | "depends_on"
+                    | "networks"
+                    | "models"
+                    | "additional_contexts"
+                    | "aux_addresses"
+                    | "storage_opt"
+                    | "ulimits")
+            )
+        )
+}
+
+fn without_inner_extensions(node: &mut Node, path: &NodePath) {
+    let root = path.segments().is_empty();
+    match &mut node.value {
+        Value::Map(mapping) => {
+            if !root && !is_free_mapping(path.segments()) {
+                mapping.retain(|key, _| !key.starts_with("x-"));
+            }
+            for (key, value) in mapping.iter_mut() {
+                if !(root && key.starts_with("x-")) {
+                    without_inner_extensions(value, &path.key(key));
+                }
+            }
+        }
+        Value::Seq(items) => {
+            for (index, item) in items.iter_mut().enumerate() {
+                without_inner_extensions(item, &path.index(index));
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {}
+    }
+}

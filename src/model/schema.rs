@@ -1,0 +1,499 @@
+//! In: the merged tree. Out: a finding for every key that is not of the Compose Specification and every value of a
+//! wrong kind. **Invariant:** a tree without errors here can be read by `normalise` and `decode` without surprises.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+mod build;
+mod deploy;
+mod file;
+mod hint;
+mod service;
+pub(super) mod shape;
+
+#[cfg(test)]
+mod tests;
+
+use self::shape::{Object, Shape};
+use super::command_line;
+use super::units::{self, UnitError};
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::source::node::{Mapping, Node, Value};
+use crate::source::path::NodePath;
+use crate::source::span::Span;
+
+pub(in crate::model) use self::file::FILE;
+
+/// Checks a whole merged file against the Compose Specification; short and long forms are both welcome.
+pub fn validate(root: &Node) -> Diagnostics {
+    let mut check = Check {
+        findings: Diagnostics::new(),
+    };
+    check.object(root, &FILE, &NodePath::root());
+    check.findings
+}
+
+struct Check {
+    findings: Diagnostics,
+}
+
+impl Check {
+    fn wrong_type(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        let mut finding = Diagnostic::error(
+            "wrong-type",
+            format!("{path} must be {}, not {}", shape.expected(), node.describe()),
+        )
+        .label(node.span, format!("{} is expected here", shape.expected()));
+        if let Some(help) = hint::wrong_type(node, shape) {
+            finding = finding.help(help);
+        }
+        self.findings.push(finding);
+    }
+
+    fn unit(&mut self, node: &Node, path: &NodePath, error: UnitError) {
+        let mut finding = Diagnostic::error("bad-value", format!("{path}: {}", error.message)).at(node.span);
+        if let Some(suggestion) = error.suggestion {
+            finding = finding.help(format!("try `{suggestion}`"));
+        }
+        self.findings.push(finding);
+    }
+
+    fn check(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        match shape {
+            Shape::Any => {}
+            Shape::Text => self.expect(matches!(node.value, Value::String(_)), node, shape, path),
+            Shape::TextOrNull => self.expect(
+                matches!(node.value, Value::String(_) | Value::Null),
+                node,
+                shape,
+                path,
+            ),
+            Shape::NumberOrText => self.expect(is_number_or_text(node), node, shape, path),
+            Shape::Flag | Shape::Choice | Shape::OptOut => self.flag(node, shape, path),
+            Shape::StrictFlag => self.expect(node.as_bool().is_some(), node, shape, path),
+            Shape::FlagOrText => self.expect(
+                matches!(node.value, Value::Bool(_) | Value::String(_)),
+                node,
+                shape,
+                path,
+            ),
+            Shape::Integer(minimum, maximum) => self.integer(node, shape, path, *minimum, *maximum),
+            Shape::Count => self.integer(node, shape, path, -1, i64::MAX),
+            Shape::Decimal => self.decimal(node, shape, path),
+            Shape::Bytes => self.bytes(node, shape, path, true),
+            Shape::BytesText => self.bytes(node, shape, path, false),
+            Shape::Duration | Shape::Wait => self.duration(node, shape, path),
+            Shape::Microseconds => self.microseconds(node, shape, path),
+            Shape::Mode => self.mode(node, shape, path),
+            Shape::Word(words) => self.word(node, words, shape, path),
+            Shape::Command => self.command(node, shape, path),
+            Shape::Texts => self.texts(node, shape, path),
+            Shape::Set => self.set(node, shape, path),
+            Shape::TextOrTexts | Shape::Probe => {
+                if node.as_str().is_none() {
+                    self.texts(node, shape, path);
+                }
+            }
+            Shape::Pairs(_) => self.pairs(node, shape, path),
+            Shape::Hosts => self.hosts(node, shape, path),
+            Shape::TextMap => self.map(node, &Shape::NumberOrText, shape, path),
+            Shape::Map(inner) => self.map(node, inner, shape, path),
+            Shape::List(inner) => match node.as_seq() {
+                Some(items) => {
+                    for (index, item) in items.iter().enumerate() {
+                        self.check(item, inner, &path.index(index));
+                    }
+                }
+                None => self.wrong_type(node, shape, path),
+            },
+            Shape::Object(object) => self.object(node, object, path),
+            Shape::OrText(inner) => self.alternative(node.as_str().is_some(), node, inner, shape, path),
+            Shape::OrPort(inner) => self.alternative(is_number_or_text(node), node, inner, shape, path),
+            Shape::OrInteger(inner) => {
+                if node.as_map().is_some() {
+                    self.check(node, inner, path);
+                } else {
+                    self.integer(node, shape, path, i64::MIN, i64::MAX);
+                }
+            }
+            Shape::OrNames(inner) => {
+                if node.as_seq().is_some() {
+                    self.set(node, shape, path);
+                } else {
+                    self.alternative(false, node, inner, shape, path);
+                }
+            }
+            Shape::OrNull(inner) => self.alternative(node.is_null(), node, inner, shape, path),
+            Shape::External => self.external(node, shape, path),
+        }
+    }
+
+    fn expect(&mut self, fits: bool, node: &Node, shape: &Shape, path: &NodePath) {
+        if !fits {
+            self.wrong_type(node, shape, path);
+        }
+    }
+
+    /// Checks the long form, unless the short one fits; a scalar in place of both is told about both.
+    fn alternative(&mut self, short_fits: bool, node: &Node, long: &Shape, shape: &Shape, path: &NodePath) {
+        if short_fits {
+            return;
+        }
+        let collection = match long {
+            Shape::List(_) => node.as_seq().is_some(),
+            Shape::Map(_) | Shape::Object(_) => node.as_map().is_some(),
+            _ => true,
+        };
+        if collection {
+            self.check(node, long, path);
+        } else {
+            self.wrong_type(node, shape, path);
+        }
+    }
+
+    fn flag(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        match &node.value {
+            Value::Bool(_) => {}
+            Value::String(text) => match units::parse_bool(text) {
+                Some((_, false)) => {}
+                Some((value, true)) => self.findings.push(
+                    Diagnostic::warning("old-boolean", format!("{path}: `{text}` is read as {value}"))
+                        .at(node.span)
+                        .help(format!("write `{value}`")),
+                ),
+                None => self.findings.push(
+                    Diagnostic::error("bad-value", format!("{path}: `{text}` is neither true nor false"))
+                        .at(node.span),
+                ),
+            },
+            Value::Null | Value::Int(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => {
+                self.wrong_type(node, shape, path);
+            }
+        }
+    }
+
+    fn integer(&mut self, node: &Node, shape: &Shape, path: &NodePath, minimum: i64, maximum: i64) {
+        let value = match &node.value {
+            Value::Int(value) => Some(*value),
+            Value::Float(value) => whole(*value),
+            Value::String(text) => text.parse().ok(),
+            Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => None,
+        };
+        match value {
+            None => self.wrong_type(node, shape, path),
+            Some(value) if (minimum..=maximum).contains(&value) => {}
+            Some(value) => {
+                let range = match (minimum, maximum) {
+                    (minimum, i64::MAX) => format!("{minimum} or more"),
+                    (minimum, maximum) => format!("from {minimum} to {maximum}"),
+                };
+                self.findings.push(
+                    Diagnostic::error("out-of-range", format!("{path} must be {range}, not {value}"))
+                        .at(node.span),
+                );
+            }
+        }
+    }
+
+    fn decimal(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        let value = match &node.value {
+            #[expect(clippy::cast_precision_loss, reason = "only the sign and finiteness matter")]
+            Value::Int(value) => Some(*value as f64),
+            Value::Float(value) => Some(*value),
+            Value::String(text) => text.parse().ok(),
+            Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => None,
+        };
+        match value {
+            Some(value) if value.is_finite() => {}
+            _ => self.wrong_type(node, shape, path),
+        }
+    }
+
+    fn bytes(&mut self, node: &Node, shape: &Shape, path: &NodePath, number_allowed: bool) {
+        match &node.value {
+            Value::String(text) => {
+                if let Err(error) = units::parse_bytes(text) {
+                    self.unit(node, path, error);
+                }
+            }
+            Value::Int(value) if number_allowed && *value >= -1 => {}
+            Value::Int(value) if number_allowed => self.findings.push(
+                Diagnostic::error(
+                    "out-of-range",
+                    format!("{path} must not be negative, but is {value}"),
+                )
+                .at(node.span),
+            ),
+            Value::Float(value) if number_allowed && whole(*value).is_some() => {}
+            Value::Int(_)
+            | Value::Float(_)
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Seq(_)
+            | Value::Map(_) => {
+                self.wrong_type(node, shape, path);
+            }
+        }
+    }
+
+    fn duration(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        match node.as_str() {
+            Some(text) => {
+                if let Err(error) = units::parse_duration(text) {
+                    self.unit(node, path, error);
+                }
+            }
+            None => self.wrong_type(node, shape, path),
+        }
+    }
+
+    fn microseconds(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        match &node.value {
+            Value::String(text) if text.parse::<i64>().is_ok() => {}
+            Value::String(_) => self.duration(node, shape, path),
+            _ => self.integer(node, shape, path, i64::MIN, i64::MAX),
+        }
+    }
+
+    fn mode(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        match &node.value {
+            Value::Int(_) => {}
+            Value::String(text) => {
+                if let Err(error) = units::parse_mode(text) {
+                    self.unit(node, path, error);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => {
+                self.wrong_type(node, shape, path);
+            }
+        }
+    }
+
+    fn word(&mut self, node: &Node, words: &[&str], shape: &Shape, path: &NodePath) {
+        let Some(text) = node.as_str() else {
+            return self.wrong_type(node, shape, path);
+        };
+        if words.contains(&text) {
+            return;
+        }
+        let mut finding = Diagnostic::error(
+            "unknown-value",
+            format!("{path} must be {}, not `{text}`", shape::one_of(words)),
+        )
+        .at(node.span);
+        if let Some(meant) = hint::word(text, words) {
+            finding = finding.help(format!("did you mean `{meant}`?"));
+        }
+        self.findings.push(finding);
+    }
+
+    fn command(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        match &node.value {
+            Value::Null => {}
+            Value::String(text) => match command_line::split(text) {
+                Err(reason) => self.findings.push(
+                    Diagnostic::error("bad-value", format!("{path}: {reason}"))
+                        .at(node.span)
+                        .help("write the command as a list to avoid quoting"),
+                ),
+                Ok(line) => {
+                    if let Some(rest) = line.ignored {
+                        self.findings.push(
+                            Diagnostic::warning(
+                                "command-cut",
+                                format!("{path}: `{rest}` is ignored, because no shell runs this command"),
+                            )
+                            .at(node.span)
+                            .help("write `[\"sh\", \"-c\", \"…\"]` to have a shell run it"),
+                        );
+                    }
+                }
+            },
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => {
+                self.texts(node, shape, path);
+            }
+        }
+    }
+
+    fn texts(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        let Some(items) = node.as_seq() else {
+            return self.wrong_type(node, shape, path);
+        };
+        for (index, item) in items.iter().enumerate() {
+            self.check(item, &Shape::Text, &path.index(index));
+        }
+    }
+
+    fn set(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        self.texts(node, shape, path);
+        let items = node.as_seq().unwrap_or_default();
+        for (index, item) in items.iter().enumerate() {
+            let first = items[..index].iter().find(|first| first.value == item.value);
+            if let (Some(first), Some(text)) = (first, item.as_str()) {
+                self.findings.push(
+                    Diagnostic::error("duplicate-item", format!("{path} lists `{text}` twice"))
+                        .label(item.span, "again here")
+                        .secondary(first.span, "first here")
+                        .help("remove one of the two"),
+                );
+            }
+        }
+    }
+
+    fn pairs(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        match &node.value {
+            Value::Map(mapping) => {
+                for (name, value) in mapping.iter() {
+                    if !value.is_scalar() {
+                        self.wrong_type(value, &Shape::NumberOrText, &path.key(name));
+                    }
+                }
+            }
+            Value::Seq(_) => self.texts(node, shape, path),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
+                self.wrong_type(node, shape, path);
+            }
+        }
+    }
+
+    fn hosts(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        match &node.value {
+            Value::Map(mapping) => {
+                for (name, value) in mapping.iter() {
+                    if value.as_str().is_none() {
+                        self.texts(value, &Shape::TextOrTexts, &path.key(name));
+                    }
+                }
+            }
+            Value::Seq(_) => self.texts(node, shape, path),
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
+                self.wrong_type(node, shape, path);
+            }
+        }
+    }
+
+    fn map(&mut self, node: &Node, inner: &Shape, shape: &Shape, path: &NodePath) {
+        let Some(mapping) = node.as_map() else {
+            return self.wrong_type(node, shape, path);
+        };
+        let named = !matches!(inner, Shape::Any | Shape::Text | Shape::NumberOrText);
+        for (name, entry) in mapping.entries() {
+            if named && !is_name(name) {
+                self.findings.push(
+                    Diagnostic::error(
+                        "bad-name",
+                        format!(
+                            "{path}: `{name}` is not a name: letters, digits, `.`, `_` and `-` are allowed"
+                        ),
+                    )
+                    .at(entry.key_span),
+                );
+            }
+            let path = path.key(name);
+            if path.matches("services.*") && entry.node.is_null() {
+                self.findings.push(
+                    Diagnostic::error("empty-service", format!("{path} is empty"))
+                        .at(entry.key_span)
+                        .help(format!("give it at least an image:\n  {name}:\n    image: …")),
+                );
+            } else {
+                self.check(&entry.node, inner, &path);
+            }
+        }
+    }
+
+    fn external(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        let Some(mapping) = node.as_map() else {
+            return self.flag(node, shape, path);
+        };
+        for (name, entry) in mapping.entries() {
+            if name == "name" {
+                self.check(&entry.node, &Shape::Text, &path.key(name));
+            } else if !name.starts_with("x-") {
+                self.findings.push(
+                    Diagnostic::error("unknown-key", format!("{path} has no key `{name}`"))
+                        .at(entry.key_span),
+                );
+            }
+        }
+    }
+
+    fn object(&mut self, node: &Node, object: &'static Object, path: &NodePath) {
+        let Some(mapping) = node.as_map() else {
+            return self.wrong_type(node, &Shape::Object(object), path);
+        };
+        for (name, entry) in mapping.entries() {
+            if object.extensible && name.starts_with("x-") {
+                continue;
+            }
+            match object.shape(name) {
+                Some(shape) => self.check(&entry.node, shape, &path.key(name)),
+                None => self.unknown_key(name, entry.key_span, &entry.node, object, path),
+            }
+        }
+        for required in object.required {
+            if !mapping.contains_key(required) {
+                self.findings.push(
+                    Diagnostic::error("missing-key", format!("{path} has no `{required}`"))
+                        .label(node.span, format!("`{required}:` is missing")),
+                );
+            }
+        }
+    }
+
+    fn unknown_key(
+        &mut self,
+        name: &str,
+        span: Span,
+        value: &Node,
+        object: &'static Object,
+        path: &NodePath,
+    ) {
+        if path.segments().is_empty() && value.as_map().is_some_and(looks_like_a_service) {
+            self.findings.push(
+                Diagnostic::error(
+                    "service-at-root",
+                    format!("`{name}` looks like a service, but stands at the top of the file"),
+                )
+                .at(span)
+                .help(format!(
+                    "put services under `services:`\nservices:\n  {name}:\n    …"
+                )),
+            );
+            return;
+        }
+        let place = if path.segments().is_empty() {
+            object.title.to_owned()
+        } else {
+            format!("{path} ({})", object.title)
+        };
+        let mut finding =
+            Diagnostic::error("unknown-key", format!("`{name}` is not a key of {place}")).at(span);
+        if let Some(help) = hint::unknown_key(name, object) {
+            finding = finding.help(help);
+        }
+        self.findings.push(finding);
+    }
+}
+
+/// Whether a mapping at the root is a service of a file of version 1.
+fn looks_like_a_service(mapping: &Mapping) -> bool {
+    mapping.contains_key("image") || mapping.contains_key("build")
+}
+
+fn is_number_or_text(node: &Node) -> bool {
+    matches!(node.value, Value::Int(_) | Value::Float(_) | Value::String(_))
+}
+
+/// Whether a text may name a service, network, volume, config, secret or ulimit.
+pub(super) fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+/// The whole number a float is.
+pub(super) fn whole(value: f64) -> Option<i64> {
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
+    (value.fract() == 0.0 && value.abs() <= LIMIT).then_some(value as i64)
+}

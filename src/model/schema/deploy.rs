@@ -1,0 +1,144 @@
+//! The keys of `deploy:`, in the order they are printed (Compose Deploy Specification).
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use super::shape::Shape::{
+    BytesText, Count, Decimal, Duration, Integer, List, NumberOrText, Object as Obj, Pairs, Text, Texts,
+    Wait, Word,
+};
+use super::shape::{Object, Shape, key};
+
+/// `deploy:` of a service.
+pub(super) static DEPLOY: Object = Object {
+    title: "a deploy section",
+    keys: &[
+        key("mode", Text),
+        key("replicas", Count),
+        key("labels", Pairs(false)),
+        key("update_config", Obj(&UPDATE)),
+        key("rollback_config", Obj(&UPDATE)),
+        key("resources", Obj(&RESOURCES)),
+        key("restart_policy", Obj(&RESTART_POLICY)),
+        key("placement", Obj(&PLACEMENT)),
+        key("endpoint_mode", Text),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static UPDATE: Object = Object {
+    title: "an update_config",
+    keys: &[
+        key("parallelism", Count),
+        key("delay", Wait),
+        key("failure_action", Text),
+        key("monitor", Wait),
+        key("max_failure_ratio", Decimal),
+        key("order", Word(&["start-first", "stop-first"])),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static RESOURCES: Object = Object {
+    title: "the resources of a deploy section",
+    keys: &[
+        key("limits", Obj(&LIMITS)),
+        key("reservations", Obj(&RESERVATIONS)),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static LIMITS: Object = Object {
+    title: "resource limits",
+    keys: &[
+        key("cpus", Decimal),
+        key("memory", BytesText),
+        key("pids", Integer(i64::MIN, i64::MAX)),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static RESERVATIONS: Object = Object {
+    title: "resource reservations",
+    keys: &[
+        key("cpus", Decimal),
+        key("memory", BytesText),
+        key("devices", DEVICES),
+        key("generic_resources", List(&Obj(&GENERIC_RESOURCE))),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+/// Device requests of reservations and of `gpus:`.
+pub(super) const DEVICES: Shape = List(&Obj(&DEVICE_REQUEST));
+
+static DEVICE_REQUEST: Object = Object {
+    title: "a device request",
+    keys: &[
+        key("capabilities", Texts),
+        key("driver", Text),
+        key("count", NumberOrText),
+        key("device_ids", Texts),
+        key("options", Pairs(false)),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static GENERIC_RESOURCE: Object = Object {
+    title: "a generic resource",
+    keys: &[key("discrete_resource_spec", Obj(&DISCRETE_RESOURCE))],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static DISCRETE_RESOURCE: Object = Object {
+    title: "a discrete resource",
+    keys: &[key("kind", Text), key("value", Integer(i64::MIN, i64::MAX))],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static RESTART_POLICY: Object = Object {
+    title: "a restart_policy",
+    keys: &[
+        key("condition", Text),
+        key("delay", Duration),
+        key("max_attempts", Count),
+        key("window", Duration),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static PLACEMENT: Object = Object {
+    title: "a placement",
+    keys: &[
+        key("constraints", Texts),
+        key("preferences", List(&Obj(&PREFERENCE))),
+        key("max_replicas_per_node", Integer(0, i64::MAX)),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static PREFERENCE: Object = Object {
+    title: "a placement preference",
+    keys: &[key("spread", Text)],
+    required: &[],
+    always: &[],
+    extensible: true,
+};

@@ -1,0 +1,425 @@
+//! The keys of a service, in the order they are printed (Compose Specification, "services top-level element").
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use super::build::BUILD;
+use super::deploy::{DEPLOY, DEVICES};
+use super::shape::Shape::{
+    Any, Bytes, Choice, Command, Count, Decimal, Duration, Flag, Hosts, Integer, List, Map, Microseconds,
+    Mode, NumberOrText, Object as Obj, OptOut, OrInteger, OrNames, OrNull, OrPort, OrText, Pairs, Probe, Set,
+    StrictFlag, Text, TextMap, TextOrNull, TextOrTexts, Texts, Word,
+};
+use super::shape::{Key, Object, Shape, key};
+
+const ANY_INTEGER: Shape = Integer(i64::MIN, i64::MAX);
+const NATURAL: Shape = Integer(0, i64::MAX);
+
+/// One entry of `services:`.
+pub(in crate::model) static SERVICE: Object = Object {
+    title: "a service",
+    keys: &SERVICE_KEYS,
+    required: &[],
+    always: &["command", "entrypoint"],
+    extensible: true,
+};
+
+static SERVICE_KEYS: [Key; 93] = [
+    key("profiles", Texts),
+    key("annotations", Pairs(false)),
+    key("attach", Choice),
+    key("build", OrText(&Obj(&BUILD))),
+    key("develop", OrNull(&Obj(&DEVELOP))),
+    key("blkio_config", Obj(&BLKIO)),
+    key("cap_add", Texts),
+    key("cap_drop", Texts),
+    key("cgroup_parent", Text),
+    key("cgroup", Word(&["host", "private"])),
+    key("cpu_count", NATURAL),
+    key("cpu_percent", Decimal),
+    key("cpu_period", Microseconds),
+    key("cpu_quota", Microseconds),
+    key("cpu_rt_period", Microseconds),
+    key("cpu_rt_runtime", Microseconds),
+    key("cpus", Decimal),
+    key("cpuset", Text),
+    key("cpu_shares", NATURAL),
+    key("command", Command),
+    key("configs", FILE_MOUNTS),
+    key("container_name", Text),
+    key("credential_spec", Obj(&CREDENTIAL_SPEC)),
+    key("depends_on", OrNames(&Map(&Obj(&DEPENDENCY)))),
+    key("deploy", OrNull(&Obj(&DEPLOY))),
+    key("device_cgroup_rules", Texts),
+    key("devices", List(&OrText(&Obj(&DEVICE)))),
+    key("dns", TextOrTexts),
+    key("dns_opt", Texts),
+    key("dns_search", TextOrTexts),
+    key("domainname", Text),
+    key("entrypoint", Command),
+    key("provider", Obj(&PROVIDER)),
+    key("environment", Pairs(true)),
+    key("env_file", OrText(&List(&OrText(&Obj(&ENV_FILE))))),
+    key("expose", List(&NumberOrText)),
+    key("extends", OrText(&Obj(&EXTENDS))),
+    key("external_links", Set),
+    key("extra_hosts", Hosts),
+    key("group_add", List(&NumberOrText)),
+    key("gpus", OrText(&DEVICES)),
+    key("hostname", Text),
+    key("healthcheck", Obj(&HEALTHCHECK)),
+    key("image", Text),
+    key("init", Choice),
+    key("ipc", Text),
+    key("isolation", Text),
+    key("labels", Pairs(false)),
+    key("label_file", TextOrTexts),
+    key("links", Texts),
+    key("logging", Obj(&LOGGING)),
+    key("mem_limit", Bytes),
+    key("mem_reservation", Bytes),
+    key("memswap_limit", Bytes),
+    key("mem_swappiness", Bytes),
+    key("mac_address", Text),
+    key("models", OrNames(&Map(&OrNull(&Obj(&SERVICE_MODEL))))),
+    key("network_mode", Text),
+    key("networks", OrNames(&Map(&OrNull(&Obj(&SERVICE_NETWORK))))),
+    key("oom_kill_disable", Flag),
+    key("oom_score_adj", Integer(-1000, 1000)),
+    key("pid", TextOrNull),
+    key("pids_limit", ANY_INTEGER),
+    key("platform", Text),
+    key("ports", List(&OrPort(&Obj(&PORT)))),
+    key("privileged", Flag),
+    key("pull_policy", Text),
+    key("pull_refresh_after", Text),
+    key("read_only", Flag),
+    key("restart", Text),
+    key("runtime", Text),
+    key("scale", Count),
+    key("secrets", FILE_MOUNTS),
+    key("security_opt", Set),
+    key("shm_size", Bytes),
+    key("stdin_open", Flag),
+    key("stop_grace_period", Duration),
+    key("stop_signal", Text),
+    key("storage_opt", Map(&Any)),
+    key("sysctls", Pairs(false)),
+    key("tmpfs", TextOrTexts),
+    key("tty", Flag),
+    key("ulimits", ULIMITS),
+    key("use_api_socket", StrictFlag),
+    key("user", Text),
+    key("userns_mode", Text),
+    key("uts", Text),
+    key("volumes", List(&OrText(&Obj(&VOLUME)))),
+    key("volumes_from", Set),
+    key("working_dir", Text),
+    key("pre_start", List(&Obj(&INIT_CONTAINER))),
+    key("post_start", List(&Obj(&HOOK))),
+    key("pre_stop", List(&Obj(&HOOK))),
+];
+
+/// `configs:` and `secrets:` of services and builds.
+pub(super) const FILE_MOUNTS: Shape = List(&OrText(&Obj(&FILE_MOUNT)));
+
+/// `ulimits:` of services and builds.
+pub(super) const ULIMITS: Shape = Map(&OrInteger(&Obj(&ULIMIT)));
+
+static FILE_MOUNT: Object = Object {
+    title: "a config or secret of a service",
+    keys: &[
+        key("source", Text),
+        key("target", Text),
+        key("uid", Text),
+        key("gid", Text),
+        key("mode", Mode),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static ULIMIT: Object = Object {
+    title: "a ulimit",
+    keys: &[key("soft", ANY_INTEGER), key("hard", ANY_INTEGER)],
+    required: &["soft", "hard"],
+    always: &[],
+    extensible: true,
+};
+
+static DEVELOP: Object = Object {
+    title: "a develop section",
+    keys: &[key("watch", List(&Obj(&WATCH)))],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static WATCH: Object = Object {
+    title: "a watch rule",
+    keys: &[
+        key("path", Text),
+        key(
+            "action",
+            Word(&["rebuild", "sync", "restart", "sync+restart", "sync+exec"]),
+        ),
+        key("target", Text),
+        key("exec", Obj(&HOOK)),
+        key("include", TextOrTexts),
+        key("ignore", TextOrTexts),
+        key("initial_sync", StrictFlag),
+    ],
+    required: &["path", "action"],
+    always: &[],
+    extensible: true,
+};
+
+static HOOK: Object = Object {
+    title: "a hook",
+    keys: &[
+        key("command", Command),
+        key("user", Text),
+        key("privileged", Flag),
+        key("working_dir", Text),
+        key("environment", Pairs(true)),
+    ],
+    required: &["command"],
+    always: &["command"],
+    extensible: true,
+};
+
+static INIT_CONTAINER: Object = Object {
+    title: "an init container",
+    keys: &[
+        key("command", Command),
+        key("image", Text),
+        key("user", Text),
+        key("privileged", Flag),
+        key("working_dir", Text),
+        key("environment", Pairs(true)),
+        key("per_replica", Flag),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static BLKIO: Object = Object {
+    title: "a blkio_config",
+    keys: &[
+        key("weight", Integer(0, 1000)),
+        key("weight_device", List(&Obj(&BLKIO_WEIGHT))),
+        key("device_read_bps", List(&Obj(&BLKIO_RATE))),
+        key("device_read_iops", List(&Obj(&BLKIO_RATE))),
+        key("device_write_bps", List(&Obj(&BLKIO_RATE))),
+        key("device_write_iops", List(&Obj(&BLKIO_RATE))),
+    ],
+    required: &[],
+    always: &[],
+    extensible: false,
+};
+
+static BLKIO_WEIGHT: Object = Object {
+    title: "a device weight",
+    keys: &[key("path", Text), key("weight", Integer(0, 1000))],
+    required: &[],
+    always: &[],
+    extensible: false,
+};
+
+static BLKIO_RATE: Object = Object {
+    title: "a device rate",
+    keys: &[key("path", Text), key("rate", Bytes)],
+    required: &[],
+    always: &[],
+    extensible: false,
+};
+
+static CREDENTIAL_SPEC: Object = Object {
+    title: "a credential_spec",
+    keys: &[key("config", Text), key("file", Text), key("registry", Text)],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static DEPENDENCY: Object = Object {
+    title: "a dependency",
+    keys: &[
+        key(
+            "condition",
+            Word(&[
+                "service_started",
+                "service_healthy",
+                "service_completed_successfully",
+            ]),
+        ),
+        key("restart", Flag),
+        key("required", Choice),
+    ],
+    required: &["condition"],
+    always: &[],
+    extensible: true,
+};
+
+static DEVICE: Object = Object {
+    title: "a device",
+    keys: &[key("source", Text), key("target", Text), key("permissions", Text)],
+    required: &["source"],
+    always: &[],
+    extensible: true,
+};
+
+static PROVIDER: Object = Object {
+    title: "a provider",
+    keys: &[key("type", Text), key("options", Map(&Any))],
+    required: &["type"],
+    always: &[],
+    extensible: true,
+};
+
+static ENV_FILE: Object = Object {
+    title: "an env_file",
+    keys: &[key("path", Text), key("required", OptOut), key("format", Text)],
+    required: &["path"],
+    always: &[],
+    extensible: false,
+};
+
+static EXTENDS: Object = Object {
+    title: "an extends",
+    keys: &[key("file", Text), key("service", Text)],
+    required: &["service"],
+    always: &[],
+    extensible: false,
+};
+
+static HEALTHCHECK: Object = Object {
+    title: "a healthcheck",
+    keys: &[
+        key("test", Probe),
+        key("timeout", Duration),
+        key("interval", Duration),
+        key("retries", Count),
+        key("start_period", Duration),
+        key("start_interval", Duration),
+        key("disable", Flag),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static LOGGING: Object = Object {
+    title: "a logging section",
+    keys: &[key("driver", Text), key("options", TextMap)],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static SERVICE_MODEL: Object = Object {
+    title: "a model of a service",
+    keys: &[key("endpoint_var", Text), key("model_var", Text)],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static SERVICE_NETWORK: Object = Object {
+    title: "a network of a service",
+    keys: &[
+        key("aliases", Texts),
+        key("driver_opts", TextMap),
+        key("gw_priority", ANY_INTEGER),
+        key("interface_name", Text),
+        key("ipv4_address", Text),
+        key("ipv6_address", Text),
+        key("link_local_ips", Texts),
+        key("mac_address", Text),
+        key("priority", ANY_INTEGER),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static PORT: Object = Object {
+    title: "a port",
+    keys: &[
+        key("name", Text),
+        key("mode", Text),
+        key("host_ip", Text),
+        key("target", Integer(0, 65535)),
+        key("published", NumberOrText),
+        key("protocol", Text),
+        key("app_protocol", Text),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static VOLUME: Object = Object {
+    title: "a volume of a service",
+    keys: &[
+        key(
+            "type",
+            Word(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"]),
+        ),
+        key("source", Text),
+        key("target", Text),
+        key("read_only", Flag),
+        key("consistency", Text),
+        key("bind", Obj(&VOLUME_BIND)),
+        key("volume", Obj(&VOLUME_VOLUME)),
+        key("tmpfs", Obj(&VOLUME_TMPFS)),
+        key("image", Obj(&VOLUME_IMAGE)),
+    ],
+    required: &["type"],
+    always: &[],
+    extensible: true,
+};
+
+static VOLUME_BIND: Object = Object {
+    title: "the bind options of a volume",
+    keys: &[
+        key("selinux", Word(&["z", "Z"])),
+        key("propagation", Text),
+        key("create_host_path", OptOut),
+        key(
+            "recursive",
+            Word(&["enabled", "disabled", "writable", "readonly"]),
+        ),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static VOLUME_VOLUME: Object = Object {
+    title: "the volume options of a volume",
+    keys: &[
+        key("labels", Pairs(false)),
+        key("nocopy", Flag),
+        key("subpath", Text),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static VOLUME_TMPFS: Object = Object {
+    title: "the tmpfs options of a volume",
+    keys: &[key("size", Bytes), key("mode", NATURAL)],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static VOLUME_IMAGE: Object = Object {
+    title: "the image options of a volume",
+    keys: &[key("subpath", Text)],
+    required: &[],
+    always: &[],
+    extensible: true,
+};

@@ -1,0 +1,134 @@
+//! What Compose accepts in silence and people regret: each is a warning.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::model::fields::Fields;
+use crate::source::span::Span;
+
+pub(super) fn check(file: &Fields<'_>, enabled: &BTreeSet<String>, findings: &mut Diagnostics) {
+    let services: Vec<(&str, Fields<'_>)> = file
+        .members("services")
+        .filter(|(name, _)| enabled.contains(*name))
+        .collect();
+    for (name, service) in &services {
+        image(name, service, findings);
+        dependencies(file, name, service, findings);
+    }
+    host_ports(&services, findings);
+}
+
+/// A reference has one tag, and a name without capitals.
+fn image(name: &str, service: &Fields<'_>, findings: &mut Diagnostics) {
+    let Some(image) = service.text("image") else {
+        return;
+    };
+    let bare = image.split('@').next().unwrap_or(image);
+    let last = bare.rsplit('/').next().unwrap_or(bare);
+    let repository = bare
+        .rsplit_once(':')
+        .filter(|_| last.contains(':'))
+        .map_or(bare, |(name, _)| name);
+    let first = repository.split('/').next().unwrap_or_default();
+    let has_registry = repository.contains('/') && (first.contains(['.', ':']) || first == "localhost");
+    let path = if has_registry {
+        repository.split_once('/').map_or("", |(_, path)| path)
+    } else {
+        repository
+    };
+    let reason = if last.matches(':').count() > 1 {
+        "has two tags"
+    } else if path.chars().any(|c| c.is_ascii_uppercase()) {
+        "has capital letters, which no registry accepts"
+    } else if bare.contains(char::is_whitespace) {
+        "has a space in it"
+    } else {
+        return;
+    };
+    findings.push(
+        Diagnostic::warning(
+            "doubtful-image",
+            format!("the image `{image}` of `{name}` {reason}"),
+        )
+        .at(service.value_span("image")),
+    );
+}
+
+fn dependencies(file: &Fields<'_>, name: &str, service: &Fields<'_>, findings: &mut Diagnostics) {
+    for (target, dependency) in service.members("depends_on") {
+        let Some((_, other)) = file.members("services").find(|(name, _)| *name == target) else {
+            continue;
+        };
+        let condition = dependency.text("condition");
+        let span = dependency.value_span("condition");
+        let scaled = other
+            .child("deploy")
+            .and_then(|deploy| deploy.integer("replicas"));
+        if other.integer("scale").or(scaled) == Some(0) {
+            findings.push(
+                Diagnostic::warning(
+                    "doubtful-dependency",
+                    format!("`{name}` waits for `{target}`, which has no containers"),
+                )
+                .label(dependency.span(), "waits for it")
+                .secondary(other.span(), "scaled to 0"),
+            );
+        }
+        let restarts = other
+            .text("restart")
+            .is_some_and(|restart| ["always", "unless-stopped"].contains(&restart));
+        if condition == Some("service_completed_successfully") && restarts {
+            findings.push(
+                Diagnostic::warning(
+                    "doubtful-dependency",
+                    format!("`{name}` waits for the end of `{target}`, which is restarted whenever it ends"),
+                )
+                .label(span, "waits for its end")
+                .secondary(other.value_span("restart"), "restarted here")
+                .help(format!("write `restart: on-failure` for `{target}`")),
+            );
+        }
+        let health = other.child("healthcheck");
+        if condition == Some("service_healthy")
+            && health.as_ref().is_some_and(|health| health.flag("disable"))
+        {
+            findings.push(
+                Diagnostic::warning(
+                    "doubtful-dependency",
+                    format!("`{name}` waits for the health of `{target}`, whose healthcheck is disabled"),
+                )
+                .label(span, "never becomes true")
+                .secondary(other.value_span("healthcheck"), "disabled here"),
+            );
+        }
+    }
+}
+
+/// One port of the host published twice.
+fn host_ports(services: &[(&str, Fields<'_>)], findings: &mut Diagnostics) {
+    let mut taken: BTreeMap<(String, String, String), (&str, Span)> = BTreeMap::new();
+    for (name, service) in services {
+        for port in service.items("ports") {
+            let Some(published) = port.owned("published").filter(|port| !port.contains('-')) else {
+                continue;
+            };
+            let key = (
+                port.owned("host_ip").unwrap_or_else(|| "0.0.0.0".to_owned()),
+                published.clone(),
+                port.owned("protocol").unwrap_or_default(),
+            );
+            if let Some((other, first)) = taken.insert(key, (*name, port.span())) {
+                findings.push(
+                    Diagnostic::warning(
+                        "port-published-twice",
+                        format!("port {published} of the host is published by `{other}` and by `{name}`"),
+                    )
+                    .label(port.span(), "again here")
+                    .secondary(first, "first here")
+                    .help("only one of them can have it; choose another port of the host"),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What a volume, config, secret, network, port or device may say by itself.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use std::net::IpAddr;
+
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::model::fields::Fields;
+
+pub(super) fn check(file: &Fields<'_>, findings: &mut Diagnostics) {
+    for (name, volume) in file.members("volumes") {
+        external(&volume, "volume", name, findings);
+    }
+    for (section, title, sources) in [
+        ("configs", "config", ["file", "environment", "content"].as_slice()),
+        ("secrets", "secret", ["file", "environment"].as_slice()),
+    ] {
+        for (name, object) in file.members(section) {
+            external(&object, title, name, findings);
+            source(&object, title, name, sources, findings);
+        }
+    }
+}
+
+/// What is made elsewhere can only be named.
+fn external(resource: &Fields<'_>, title: &str, name: &str, findings: &mut Diagnostics) {
+    if !resource.flag("external") {
+        return;
+    }
+    for (key, span) in resource.keys() {
+        if !matches!(key, "name" | "external" | "ipam") && !key.starts_with("x-") {
+            findings.push(
+                Diagnostic::error(
+                    "conflicting-keys",
+                    format!("the {title} `{name}` is external and has `{key}`"),
+                )
+                .label(span, "what is made elsewhere has its own")
+                .secondary(resource.find_key("external").unwrap_or(span), "external here")
+                .help(format!("remove `{key}` or `external`")),
+            );
+        }
+    }
+}
+
+fn source(object: &Fields<'_>, title: &str, name: &str, sources: &[&str], findings: &mut Diagnostics) {
+    let given: Vec<&str> = sources.iter().copied().filter(|key| object.has(key)).collect();
+    match given[..] {
+        [] if !object.flag("external") => findings.push(
+            Diagnostic::error(
+                "no-source",
+                format!("the {title} `{name}` does not say where it comes from"),
+            )
+            .at(object.span())
+            .help(format!(
+                "give it one of {}:\n{name}:\n  file: ./{name}.txt",
+                sources.join(", ")
+            )),
+        ),
+        [first, second, ..] => findings.push(
+            Diagnostic::error(
+                "conflicting-keys",
+                format!("the {title} `{name}` has both `{first}` and `{second}`"),
+            )
+            .label(object.value_span(second), "again here")
+            .secondary(object.value_span(first), "first here")
+            .help("keep one of the two"),
+        ),
+        _ => {}
+    }
+}
+
+pub(super) fn service(service: &Fields<'_>, findings: &mut Diagnostics) {
+    for port in service.items("ports") {
+        if let Some(ip) = port.text("host_ip").filter(|ip| ip.parse::<IpAddr>().is_err()) {
+            findings.push(
+                Diagnostic::error(
+                    "bad-port",
+                    format!("{}: `{ip}` is not an IP address", port.path()),
+                )
+                .at(port.value_span("host_ip")),
+            );
+        }
+    }
+    for volume in service.items("volumes") {
+        if volume.text("type") == Some("bind") && !volume.has("source") {
+            findings.push(
+                Diagnostic::error(
+                    "missing-key",
+                    format!("{}: a bind mount has no source", volume.path()),
+                )
+                .at(volume.span())
+                .help("say what is mounted: `source: ./data`"),
+            );
+        }
+        if !volume.has("target") {
+            findings.push(
+                Diagnostic::error("missing-key", format!("{} has no `target`", volume.path()))
+                    .at(volume.span())
+                    .help("say where it is mounted in the container: `target: /data`"),
+            );
+        }
+    }
+    let reserved = service
+        .child("deploy")
+        .and_then(|deploy| deploy.child("resources"))
+        .and_then(|resources| resources.child("reservations"));
+    let devices = reserved.iter().flat_map(|reserved| reserved.items("devices"));
+    for request in devices.chain(service.items("gpus")) {
+        if let (Some(count), Some(ids)) = (request.find_key("count"), request.find_key("device_ids")) {
+            findings.push(
+                Diagnostic::error(
+                    "conflicting-keys",
+                    format!("{} has both `count` and `device_ids`", request.path()),
+                )
+                .label(ids, "devices are named here")
+                .secondary(count, "and counted here")
+                .help("keep one of the two"),
+            );
+        }
+    }
+    if let Some(develop) = service.child("develop") {
+        for rule in develop.items("watch") {
+            if rule.text("path").is_none_or(|path| path.trim().is_empty()) {
+                findings.push(
+                    Diagnostic::error("bad-value", format!("{} has an empty `path`", rule.path()))
+                        .at(rule.span()),
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! In: findings and the texts they point into. Out: what a person reads about them: frames drawn by miette on a
+//! terminal, plain lines elsewhere. **Invariant:** each finding is shown with its `file:line:column`, if it has one.
+
+use std::fmt;
+use std::io::IsTerminal as _;
+
+use miette::{GraphicalReportHandler, LabeledSpan, NamedSource, SourceCode};
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Label, Severity};
+use crate::source::span::{FileId, SourceMap, Span};
+
+/// Writes all findings to standard error, framed if it is a terminal. `NO_COLOR` is miette's matter.
+pub fn print(findings: &Diagnostics, sources: &SourceMap) {
+    if findings.is_empty() {
+        return;
+    }
+    let text = if std::io::stderr().is_terminal() {
+        framed(findings, sources)
+    } else {
+        plain(findings, sources)
+    };
+    #[expect(clippy::print_stderr, reason = "this room is the one that prints")]
+    {
+        eprint!("{text}");
+    }
+}
+
+/// Findings as plain lines: `file:line:column: error[code]: message`, the line, a caret, help.
+pub fn plain(findings: &Diagnostics, sources: &SourceMap) -> String {
+    let mut out = String::new();
+    for finding in findings {
+        plain_finding(&mut out, finding, sources);
+    }
+    out
+}
+
+fn plain_finding(out: &mut String, finding: &Diagnostic, sources: &SourceMap) {
+    let place = finding
+        .span()
+        .map(|span| format!("{}: ", sources.locate(span)))
+        .unwrap_or_default();
+    let kind = word(finding.severity);
+    push(
+        out,
+        &format!("{place}{kind}[{}]: {}", finding.code, finding.message),
+    );
+    let first = finding.span();
+    for label in &finding.labels {
+        if Some(label.span) != first {
+            push(out, &format!("  {}: {}", sources.locate(label.span), label.text));
+        }
+        excerpt(out, label, Some(label.span) == first, sources);
+    }
+    for (at, line) in finding.help.iter().flat_map(|help| help.lines()).enumerate() {
+        let lead = if at == 0 { "  = help: " } else { "          " };
+        push(out, &format!("{lead}{line}"));
+    }
+}
+
+/// The line of a label with carets under its bytes.
+fn excerpt(out: &mut String, label: &Label, with_text: bool, sources: &SourceMap) {
+    let file = sources.file(label.span.file);
+    let position = file.position(label.span.start);
+    let Some(line) = file.line(position.line) else {
+        return;
+    };
+    let number = position.line.to_string();
+    let indent: String = line
+        .chars()
+        .take(position.column - 1)
+        .map(|c| if c == '\t' { '\t' } else { ' ' })
+        .collect();
+    let left = line.chars().count().saturating_sub(position.column - 1);
+    let first_line = sources.text(label.span).lines().next().unwrap_or_default();
+    let carets = "^".repeat(first_line.trim_end().chars().count().clamp(1, left.max(1)));
+    let text = if with_text && !label.text.is_empty() {
+        format!(" {}", label.text)
+    } else {
+        String::new()
+    };
+    push(out, &format!("  {number} | {line}"));
+    push(
+        out,
+        &format!("  {} | {indent}{carets}{text}", " ".repeat(number.len())),
+    );
+}
+
+fn push(out: &mut String, line: &str) {
+    out.push_str(line.trim_end());
+    out.push('\n');
+}
+
+fn word(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Warning => "warning",
+        Severity::Error => "error",
+    }
+}
+
+/// Findings as miette draws them.
+pub fn framed(findings: &Diagnostics, sources: &SourceMap) -> String {
+    let handler = GraphicalReportHandler::new();
+    let mut out = String::new();
+    for finding in findings {
+        let report = Report::new(finding, sources);
+        // A frame that cannot be drawn must not cost the finding.
+        if handler.render_report(&mut out, &report).is_err() {
+            plain_finding(&mut out, finding, sources);
+        }
+    }
+    out
+}
+
+/// A finding as miette wants it: all its labels are in one text, those in other files are reports of their own.
+#[derive(Debug)]
+struct Report {
+    message: String,
+    code: String,
+    severity: miette::Severity,
+    help: Option<String>,
+    source: Option<NamedSource<String>>,
+    labels: Vec<LabeledSpan>,
+    related: Vec<Report>,
+}
+
+impl Report {
+    fn new(finding: &Diagnostic, sources: &SourceMap) -> Self {
+        let main = finding.span().map(|span| span.file);
+        let mut report = Self {
+            message: finding.message.clone(),
+            code: finding.code.to_owned(),
+            severity: match finding.severity {
+                Severity::Warning => miette::Severity::Warning,
+                Severity::Error => miette::Severity::Error,
+            },
+            help: finding.help.clone(),
+            source: main.map(|file| named(file, sources)),
+            labels: Vec::new(),
+            related: Vec::new(),
+        };
+        for label in &finding.labels {
+            if Some(label.span.file) == main {
+                report.labels.push(labeled(label, finding.span(), sources));
+            } else {
+                report.related.push(Self {
+                    message: label.text.clone(),
+                    code: finding.code.to_owned(),
+                    severity: miette::Severity::Advice,
+                    help: None,
+                    source: Some(named(label.span.file, sources)),
+                    labels: vec![labeled(label, Some(label.span), sources)],
+                    related: Vec::new(),
+                });
+            }
+        }
+        report
+    }
+}
+
+fn named(file: FileId, sources: &SourceMap) -> NamedSource<String> {
+    let source = sources.file(file);
+    NamedSource::new(source.path.display().to_string(), source.text.clone())
+}
+
+/// Only the first line of a label is drawn: a whole section in a frame hides what is wrong with it.
+fn labeled(label: &Label, main: Option<Span>, sources: &SourceMap) -> LabeledSpan {
+    let text = (!label.text.is_empty()).then(|| label.text.clone());
+    let written = sources.text(label.span).lines().next().unwrap_or_default();
+    let range = label.span.start..label.span.start + written.trim_end().len();
+    if Some(label.span) == main {
+        LabeledSpan::new_primary_with_span(text, range)
+    } else {
+        LabeledSpan::new_with_span(text, range)
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Report {}
+
+impl miette::Diagnostic for Report {
+    fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        Some(Box::new(&self.code))
+    }
+
+    fn severity(&self) -> Option<miette::Severity> {
+        Some(self.severity)
+    }
+
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.help
+            .as_ref()
+            .map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        self.source.as_ref().map(|source| source as &dyn SourceCode)
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        Some(Box::new(self.labels.iter().cloned()))
+    }
+
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn miette::Diagnostic> + 'a>> {
+        let related = self
+            .related
+            .iter()
+            .map(|report| report as &dyn miette::Diagnostic);
+        Some(Box::new(related))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> (Diagnostics, SourceMap) {
+        let mut sources = SourceMap::new();
+        let base = sources.add("compose.yaml", "services:\n  web:\n    prots:\n      - 80\n");
+        let other = sources.add("other.yaml", "a: b\n");
+        let mut findings = Diagnostics::new();
+        findings.push(
+            Diagnostic::error("unknown-key", "`prots` is not a key of a service")
+                .label(Span::new(base, 21, 26), "here")
+                .secondary(Span::new(other, 3, 4), "because of this")
+                .help("did you mean `ports`?\nor not"),
+        );
+        findings.push(Diagnostic::warning("no-place", "no place at all"));
+        (findings, sources)
+    }
+
+    #[test]
+    fn plain_lines_have_place_line_caret_and_help() {
+        let (findings, sources) = example();
+        insta::assert_snapshot!(plain(&findings, &sources), @r"
+        compose.yaml:3:5: error[unknown-key]: `prots` is not a key of a service
+          3 |     prots:
+            |     ^^^^^ here
+          other.yaml:1:4: because of this
+          1 | a: b
+            |    ^
+          = help: did you mean `ports`?
+                  or not
+        warning[no-place]: no place at all
+        ");
+    }
+
+    #[test]
+    fn frames_name_both_files() {
+        let (findings, sources) = example();
+        let text = framed(&findings, &sources);
+        for part in [
+            "compose.yaml:3:5",
+            "other.yaml:1:4",
+            "unknown-key",
+            "did you mean `ports`?",
+            "no place at all",
+        ] {
+            assert!(text.contains(part), "{part} is missing in\n{text}");
+        }
+    }
+}
