@@ -1,0 +1,7 @@
+//! Pulls over real connections: from Debian's docker-registry, and from a server that misbehaves on request.
+
+mod faulty;
+mod real;
+mod registry;
+mod sample;
+mod server;
