@@ -54,6 +54,7 @@ pub(crate) struct Beside {
 pub(crate) struct Contained {
     pub(crate) spec: Box<ContainerSpec>,
     siblings: Siblings,
+    group: Cgroup,
 }
 
 /// What a shim keeps.
@@ -66,16 +67,23 @@ pub(crate) enum Kept {
 }
 
 impl Kept {
-    pub(crate) fn new(workload: Workload, siblings: Siblings) -> Self {
-        match workload {
-            Workload::Container(spec) => Kept::Container(Contained { spec, siblings }),
+    pub(crate) fn new(workload: Workload, siblings: Siblings) -> Result<Self, ShimError> {
+        Ok(match workload {
+            Workload::Container(spec) => {
+                let group = Cgroup::at(&spec.cgroup.path)?;
+                Kept::Container(Contained {
+                    spec,
+                    siblings,
+                    group,
+                })
+            }
             Workload::Process(keeper) => Kept::Process(keeper),
-        }
+        })
     }
 
     /// Starts the first process with its ends of `stdio`.
     pub(crate) fn start(&self, run: BorrowedFd<'_>, stdio: &mut ContainerIo) -> Result<First, ShimError> {
-        let Contained { spec, siblings } = match self {
+        let Contained { spec, siblings, .. } = match self {
             Kept::Container(container) => container,
             Kept::Process(keeper) => return start_plain(keeper),
         };
@@ -109,7 +117,7 @@ impl Kept {
         let group = self.container_group()?;
         let target = Target {
             pidfd: first.pidfd.as_fd(),
-            cgroup: &group,
+            cgroup: group,
         };
         let [stdin, stdout, stderr] = streams;
         let streams = if process.terminal {
@@ -131,7 +139,7 @@ impl Kept {
 
     /// Ends what a shim that was killed may have left running, unknown to anybody.
     pub(crate) fn clear(&self) -> Result<(), ShimError> {
-        if let Ok(group) = self.container_group() {
+        if let Some(group) = self.group() {
             group.kill_all()?;
             group.remove()?;
         }
@@ -215,16 +223,19 @@ impl Kept {
         }
     }
 
-    fn container_group(&self) -> Result<Cgroup, ShimError> {
-        Ok(Cgroup::at(&self.container()?.cgroup.path)?)
+    fn group(&self) -> Option<&Cgroup> {
+        match self {
+            Kept::Container(container) => Some(&container.group),
+            Kept::Process(_) => None,
+        }
     }
 
-    fn group(&self) -> Option<Cgroup> {
-        self.container_group().ok()
+    fn container_group(&self) -> Result<&Cgroup, ShimError> {
+        self.group().ok_or(ShimError::NotAContainer)
     }
 
     /// The control group of a container whose processes do not end with its first one.
-    fn shared_pid_group(&self) -> Option<Cgroup> {
+    fn shared_pid_group(&self) -> Option<&Cgroup> {
         match self {
             Kept::Container(container) if container.spec.namespaces.pid != NamespaceChoice::Private => {
                 self.group()

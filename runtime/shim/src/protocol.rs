@@ -191,3 +191,6 @@ pub struct StartPlan {
     #[n(3)]
     pub container_directory: String,
 }
+
+#[cfg(test)]
+mod tests;

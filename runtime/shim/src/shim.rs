@@ -2,6 +2,7 @@
 //! Out: what is done about it, one thing after the other, in one thread.
 //! **Invariant:** nothing here waits but the one poll(2); every deadline is a value somebody can be asked for.
 
+mod adopt;
 mod end;
 mod exec;
 mod probe;
@@ -28,7 +29,8 @@ use crate::resolver::{Resolver, ResolverToken};
 use crate::restart::RestartState;
 use crate::stdio::{ContainerIo, StdioToken};
 
-pub(crate) use start::{adopt, run};
+pub(crate) use adopt::adopt;
+pub(crate) use start::run;
 
 use exec::Executed;
 use probe::ProbeRun;
@@ -36,7 +38,7 @@ use stop::Stopping;
 
 /// Milliseconds that clients get at the end to take what they were sent.
 const LINGER: u64 = 60_000;
-/// Milliseconds an ended container waits for the client its output was held back for.
+/// Milliseconds the output of a new container is held back for the client that is on its way.
 const WAIT_FOR_ATTACH: u64 = 10_000;
 
 /// Where the shim is.
@@ -44,12 +46,8 @@ const WAIT_FOR_ATTACH: u64 = 10_000;
 enum Phase {
     /// The first process runs.
     Running(First),
-    /// It ended, but its output waits for a client until then.
-    Ended {
-        first: First,
-        ended: Option<Ended>,
-        until: u64,
-    },
+    /// It ended, but its output still waits for a client.
+    Ended { first: First, ended: Option<Ended> },
     /// It starts again then.
     Restarting { due: u64 },
     /// It ended for good; slow clients have until then.
@@ -68,6 +66,8 @@ pub(crate) struct Shim {
     signals: OwnedFd,
     control: Control,
     stdio: ContainerIo,
+    /// When the container's output is read even though nobody attached.
+    attach_by: u64,
     resolver: Option<Resolver>,
     namespaces: Option<Namespaces>,
     ports: Vec<PortReservation>,
@@ -219,16 +219,14 @@ impl Shim {
     fn due(&self) -> Option<u64> {
         let phase = match &self.phase {
             Phase::Running(_) => self.stopping.as_ref().and_then(Stopping::due),
-            Phase::Ended { until, .. } | Phase::Finished { until, .. } => Some(*until),
+            Phase::Ended { .. } => None,
             Phase::Restarting { due } => Some(*due),
+            Phase::Finished { until, .. } => Some(*until),
         };
-        let health = self
-            .kept
-            .health()
-            .filter(|_| !self.paused)
-            .and_then(|spec| self.health.due(spec));
+        let attach = self.stdio.is_waiting().then_some(self.attach_by);
+        let health = self.probed().and_then(|spec| self.health.due(spec));
         let resolver = self.resolver.as_ref().and_then(Resolver::due);
-        [phase, health, resolver].into_iter().flatten().min()
+        [phase, attach, health, resolver].into_iter().flatten().min()
     }
 
     fn timers(&mut self, now: u64) {
@@ -237,8 +235,11 @@ impl Shim {
         if let (Some(resolver), Some(namespaces)) = (&mut self.resolver, &self.namespaces) {
             resolver.timer(namespaces, now);
         }
+        if now >= self.attach_by {
+            self.stdio.stop_waiting();
+        }
         match &self.phase {
-            Phase::Ended { until, .. } if now >= *until || !self.stdio.is_waiting() => self.settle_end(),
+            Phase::Ended { .. } if !self.stdio.is_waiting() => self.settle_end(),
             Phase::Restarting { due } if now >= *due => self.start_again(),
             Phase::Finished { .. } => self.deliver(),
             Phase::Running(_) | Phase::Ended { .. } | Phase::Restarting { .. } => {}

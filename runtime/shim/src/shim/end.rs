@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use rcompose_container::spec::RestartPolicy;
 use rcompose_sys::pidfd::Ended;
 
-use super::{LINGER, Phase, Shim, WAIT_FOR_ATTACH};
+use super::{LINGER, Phase, Shim};
 use crate::clock;
 use crate::error::ShimError;
 use crate::health::HealthStatus;
@@ -21,17 +21,13 @@ const UNKNOWN: i32 = 255;
 impl Shim {
     /// The first process ended; `ended` is none when nobody can tell how.
     pub(super) fn first_ended(&mut self, ended: Option<Ended>) {
-        let now = clock::monotonic();
         let placeholder = Phase::Restarting { due: u64::MAX };
         let Phase::Running(first) = std::mem::replace(&mut self.phase, placeholder) else {
             return;
         };
+        self.health = self.health.stopped();
         // A client that is on its way gets the output of even the shortest run.
-        self.phase = Phase::Ended {
-            first,
-            ended,
-            until: now + WAIT_FOR_ATTACH,
-        };
+        self.phase = Phase::Ended { first, ended };
         if !self.stdio.is_waiting() || self.stopping.is_some() {
             self.settle_end();
         }
@@ -47,7 +43,6 @@ impl Shim {
         let oom = self.kept.settle();
         self.stdio.drain();
         self.paused = false;
-        self.health = self.health.stopped();
         let (code, signal) = match ended {
             Some(Ended::Signaled(signal)) => (128 + signal, signal),
             Some(Ended::Exited(code)) => (code, 0),

@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rcompose_container::spec::HealthSpec;
 use rcompose_sys::pidfd::{self, Ended};
 use rustix::fs::OFlags;
 
@@ -63,12 +64,16 @@ impl ProbeRun {
 }
 
 impl Shim {
+    /// The probe, while probing makes sense.
+    pub(super) fn probed(&self) -> Option<&HealthSpec> {
+        self.kept
+            .health()
+            .filter(|_| !self.paused && self.stopping.is_none())
+    }
+
     /// A probe may be due, or be taking too long.
     pub(super) fn health_timer(&mut self, now: u64) {
-        let Some(spec) = self.kept.health() else { return };
-        if self.paused || self.stopping.is_some() || self.probe.as_ref().is_some_and(|probe| probe.killed) {
-            return;
-        }
+        let Some(spec) = self.probed() else { return };
         let (health, action) = self.health.timer(spec, now);
         let spec = spec.clone();
         self.health = health;

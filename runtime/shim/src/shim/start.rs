@@ -6,47 +6,45 @@ use std::path::Path;
 use std::time::Duration;
 
 use minicbor::Decode;
-use rcompose_container::spec::{ContainerSpec, NamespaceChoice, RestartPolicy, Workload};
+use rcompose_container::spec::{ContainerSpec, NamespaceChoice, Workload};
 use rcompose_network::published::PortReservation;
 use rcompose_network::{Netlink, Protocol, sandbox};
 use rustix::fs::{FlockOperation, Mode, OFlags};
 
-use super::{Phase, Shim};
+use super::{Phase, Shim, WAIT_FOR_ATTACH};
 use crate::clock;
 use crate::control::Control;
 use crate::error::ShimError;
 use crate::health::Health;
-use crate::kept::{First, Kept};
+use crate::kept::Kept;
 use crate::logs::{ContainerLog, timestamp};
 use crate::netns::Namespaces;
 use crate::process_identity;
 use crate::protocol::{Reply, StartPlan};
 use crate::record::{self, State, Status};
 use crate::resolver::Resolver;
-use crate::restart::{End, RestartState};
+use crate::restart::RestartState;
 use crate::siblings::Siblings;
 use crate::stdio::ContainerIo;
 
 /// How often, and how many milliseconds apart, the lock of a shim that is about to end is tried.
 const LOCK_ATTEMPTS: u32 = 2500;
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
-/// The same for interfaces of a namespace that the kernel is still taking apart.
-const NETWORK_ATTEMPTS: u32 = 100;
+/// The wait between two attempts at making interfaces.
 const NETWORK_PAUSE: Duration = Duration::from_millis(20);
-
 /// Everything read before anything is made.
-struct Records {
-    run: OwnedFd,
+pub(super) struct Records {
+    pub(super) run: OwnedFd,
     lock: OwnedFd,
     data: OwnedFd,
-    plan: StartPlan,
+    pub(super) plan: StartPlan,
     workload: Workload,
-    boot_id: String,
+    pub(super) boot_id: String,
     siblings: Siblings,
 }
 
 impl Records {
-    fn read(run_directory: &Path) -> Result<Self, ShimError> {
+    pub(super) fn read(run_directory: &Path) -> Result<Self, ShimError> {
         let run = open_directory(run_directory)?;
         let lock = take_lock(run.as_fd())?;
         let plan: StartPlan = decode(run.as_fd(), crate::START_FILE)?;
@@ -93,73 +91,18 @@ pub(crate) fn run(run_directory: &Path, signals: OwnedFd) -> Result<(Shim, Reply
     Ok((shim, Reply::Started { pid }))
 }
 
-/// Takes over from a shim that was killed. Replies [`Reply::Exited`] when the container is gone and stays so, and
-/// [`Reply::Started`] with pid 0 when it is gone and about to be started again.
-pub(crate) fn adopt(run_directory: &Path, signals: OwnedFd) -> Result<(Shim, Reply), ShimError> {
-    let records = Records::read(run_directory)?;
-    let plan = records.plan.clone();
-    let state = match record::read(records.run.as_fd(), crate::STATE_FILE) {
-        Ok(bytes) => State::from_json(&String::from_utf8_lossy(&bytes)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(ShimError::system("read state.json")(error)),
-    };
-    let state = state.filter(|state| state.boot_id == records.boot_id && plan.boot_id == records.boot_id);
-    let mut shim = Shim::new(records, signals, false)?;
-    let Some(state) = state else {
-        // It never started, or ended with its boot.
-        shim.kept.clear()?;
-        shim.settle_unseen(Status::Exited)?;
-        return Ok(shim.over());
-    };
-    shim.recall(&state);
-    let alive = matches!(state.status, Status::Running | Status::Paused)
-        .then(|| process_identity::open(state.pid, state.start_time))
-        .flatten()
-        .filter(|pidfd| !has_ended(pidfd));
-    let Some(pidfd) = alive else {
-        shim.kept.clear()?;
-        if !shim.settle_unseen(state.status)? {
-            return Ok(shim.over());
-        }
-        shim.reserve_ports()?;
-        shim.make_network(&plan, NETWORK_ATTEMPTS)?;
-        shim.make_endpoints()?;
-        shim.write_state();
-        return Ok((shim, Reply::Started { pid: 0 }));
-    };
-    shim.reserve_ports()?;
-    shim.rejoin_network(&plan, &state)?;
-    shim.open_endpoints()?;
-    shim.health = Health::adopted(
-        shim.kept.health(),
-        state.health,
-        state.failing_streak,
-        clock::monotonic(),
-    );
-    shim.paused = state.status == Status::Paused;
-    shim.phase = Phase::Running(First {
-        pid: state.pid,
-        start_time: state.start_time,
-        pidfd,
-        // Clock ticks are hundredths of a second in every user interface of Linux.
-        started: state.start_time * 10,
-        adopted: true,
-    });
-    shim.write_state();
-    Ok((shim, Reply::Started { pid: state.pid }))
-}
-
 impl Shim {
     /// A shim that holds the lock and nothing else yet.
-    fn new(records: Records, signals: OwnedFd, wait_for_attach: bool) -> Result<Self, ShimError> {
+    pub(super) fn new(records: Records, signals: OwnedFd, wait_for_attach: bool) -> Result<Self, ShimError> {
         let log = match &records.workload {
             Workload::Container(spec) => ContainerLog::new(&spec.log),
             Workload::Process(_) => ContainerLog::discarding(),
         };
-        let kept = Kept::new(records.workload, records.siblings);
+        let kept = Kept::new(records.workload, records.siblings)?;
         let own_pid = rustix::process::getpid().as_raw_nonzero().get();
         Ok(Shim {
             control: Control::closed(),
+            attach_by: u64::MAX,
             stdio: ContainerIo::new(log, records.plan.wait_for_attach, wait_for_attach),
             policy: kept.policy(),
             health: Health::started(None, 0),
@@ -198,6 +141,7 @@ impl Shim {
         self.started_at = timestamp(clock::wall());
         self.health = Health::started(self.kept.health(), clock::monotonic());
         self.health_log.clear();
+        self.attach_by = clock::monotonic() + WAIT_FOR_ATTACH;
         self.phase = Phase::Running(first);
         Ok(pid)
     }
@@ -221,7 +165,7 @@ impl Shim {
         }
     }
 
-    fn reserve_ports(&mut self) -> Result<(), ShimError> {
+    pub(super) fn reserve_ports(&mut self) -> Result<(), ShimError> {
         let Kept::Container(container) = &self.kept else {
             return Ok(());
         };
@@ -245,7 +189,7 @@ impl Shim {
     }
 
     /// Makes or joins the network namespace. `attempts` above one waits for interfaces of the same names to vanish.
-    fn make_network(&mut self, plan: &StartPlan, attempts: u32) -> Result<(), ShimError> {
+    pub(super) fn make_network(&mut self, plan: &StartPlan, attempts: u32) -> Result<(), ShimError> {
         let Kept::Container(container) = &self.kept else {
             return Ok(());
         };
@@ -275,30 +219,8 @@ impl Shim {
         Ok(())
     }
 
-    /// Enters the network namespace of the running container and takes its resolver's port again.
-    fn rejoin_network(&mut self, plan: &StartPlan, state: &State) -> Result<(), ShimError> {
-        let Kept::Container(container) = &self.kept else {
-            return Ok(());
-        };
-        let spec: &ContainerSpec = &container.spec;
-        if spec.namespaces.network != NamespaceChoice::Private {
-            return Ok(());
-        }
-        let mut namespaces = Namespaces::current()?;
-        namespaces.join(state.pid)?;
-        if !plan.attachments.is_empty() {
-            let port = Some(state.resolver_port).filter(|port| *port != 0);
-            let resolver = Resolver::bind(&spec.resolver, &plan.attachments, port)
-                // A process of the container took the port meanwhile: another one, and the redirection follows.
-                .or_else(|_| Resolver::bind(&spec.resolver, &plan.attachments, None))?;
-            self.resolver = Some(resolver);
-        }
-        self.namespaces = Some(namespaces);
-        Ok(())
-    }
-
     /// FIFOs and control socket, made afresh.
-    fn make_endpoints(&mut self) -> Result<(), ShimError> {
+    pub(super) fn make_endpoints(&mut self) -> Result<(), ShimError> {
         if let Kept::Container(container) = &self.kept
             && !container.spec.process.terminal
         {
@@ -309,76 +231,6 @@ impl Shim {
         self.control = Control::listen(self.run.as_fd())?;
         Ok(())
     }
-
-    /// FIFOs of the running container, and a new control socket. A terminal ended with the shim that held its master side.
-    fn open_endpoints(&mut self) -> Result<(), ShimError> {
-        if let Kept::Container(container) = &self.kept
-            && !container.spec.process.terminal
-        {
-            self.stdio
-                .open_ends(self.run.as_fd(), container.spec.stdin_open)?;
-        }
-        self.control = Control::listen(self.run.as_fd())?;
-        Ok(())
-    }
-
-    /// What an earlier shim knew.
-    fn recall(&mut self, state: &State) {
-        self.restart.count = state.restart_count;
-        self.started_at.clone_from(&state.started_at);
-        self.exit_code = state.exit_code;
-    }
-
-    /// Settles an end that no shim saw; true when a restart follows.
-    fn settle_unseen(&mut self, status: Status) -> Result<bool, ShimError> {
-        let recorded = match record::read(self.data.as_fd(), crate::EXIT_FILE) {
-            Ok(bytes) => record::exit_code(&String::from_utf8_lossy(&bytes)),
-            Err(_) => None,
-        };
-        if status == Status::Restarting {
-            self.phase = Phase::Restarting {
-                due: clock::monotonic(),
-            };
-            return Ok(true);
-        }
-        let code = self.record_unseen(recorded)?;
-        self.exit_code = code;
-        // A container that had been told to end has its record and the status `exited`.
-        let policy = if status == Status::Exited {
-            RestartPolicy::No
-        } else {
-            self.policy
-        };
-        let due = self.restart_due(
-            policy,
-            End {
-                code,
-                ran: 0,
-                asked: false,
-            },
-        );
-        if let Some(due) = due {
-            self.phase = Phase::Restarting { due };
-        }
-        Ok(due.is_some())
-    }
-
-    /// Gives back everything; there is nothing to keep.
-    fn over(mut self) -> (Self, Reply) {
-        let code = self.exit_code;
-        self.finish();
-        (self, Reply::Exited { code })
-    }
-}
-
-/// Whether the process of a descriptor has ended.
-fn has_ended(pidfd: &OwnedFd) -> bool {
-    let mut poll = [rustix::event::PollFd::new(pidfd, rustix::event::PollFlags::IN)];
-    let at_once = rustix::event::Timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    rustix::event::poll(&mut poll, Some(&at_once)).is_ok_and(|ready| ready > 0)
 }
 
 fn open_directory(path: &Path) -> Result<OwnedFd, ShimError> {

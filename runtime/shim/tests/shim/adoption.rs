@@ -62,7 +62,7 @@ fn the_adopted_container_keeps_its_policy_and_its_health() {
         container.log_lines().len() == 2 && container.state()["status"] == "running"
     });
     assert_ne!(container.state()["pid"], pid);
-    assert_eq!(container.stop(), 137);
+    assert_eq!(container.kill(), 137);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use rcompose_container::cgroup::Cgroup;
 use rcompose_container::spec::{
-    CgroupSpec, ContainerSpec, LogSpec, NamespaceChoice, NamespaceSpec, ProcessSpec, ResolverSpec,
-    RestartPolicy, RootfsSpec, Workload,
+    CgroupSpec, ContainerSpec, LogSpec, NamespaceChoice, NamespaceSpec, ProcessKeeper, ProcessSpec,
+    ResolverSpec, RestartPolicy, RootfsSpec, Workload,
 };
 use rcompose_shim::protocol::{Reply, Request, StartPlan};
 use rcompose_shim::{Mode, ShimClient, ShimError};
@@ -27,6 +27,8 @@ pub(crate) struct Container {
     root: PathBuf,
     pub(crate) spec: ContainerSpec,
     pub(crate) plan: StartPlan,
+    /// A plain process that is kept instead of the container.
+    pub(crate) keeper: Option<ProcessKeeper>,
 }
 
 fn program() -> &'static OwnedFd {
@@ -130,7 +132,12 @@ impl Container {
             wait_for_attach: false,
             container_directory: text(data),
         };
-        Container { root, spec, plan }
+        Container {
+            root,
+            spec,
+            plan,
+            keeper: None,
+        }
     }
 
     pub(crate) fn run_directory(&self) -> PathBuf {
@@ -143,7 +150,11 @@ impl Container {
 
     /// Writes the records and starts a shim; its first reply.
     pub(crate) fn shim(&self, mode: Mode) -> Reply {
-        let spec = minicbor::to_vec(Workload::Container(Box::new(self.spec.clone()))).expect("CBOR");
+        let workload = match &self.keeper {
+            Some(keeper) => Workload::Process(keeper.clone()),
+            None => Workload::Container(Box::new(self.spec.clone())),
+        };
+        let spec = minicbor::to_vec(workload).expect("CBOR");
         fs::write(self.data("spec.cbor"), spec).expect("spec.cbor");
         fs::write(
             self.run_directory().join("start.cbor"),
@@ -165,13 +176,19 @@ impl Container {
     /// The same for a script that prints `ready` once it has set its traps.
     pub(crate) fn start_ready(&self) -> i32 {
         let pid = self.start();
-        wait_until("it is ready", || self.log_lines().iter().any(|(_, line)| line == "ready\n"));
+        wait_until("it is ready", || {
+            self.log_lines().iter().any(|(_, line)| line == "ready\n")
+        });
         pid
     }
 
     /// What it printed besides `ready`.
     pub(crate) fn printed(&self) -> Vec<String> {
-        self.log_lines().into_iter().map(|(_, line)| line).filter(|line| line != "ready\n").collect()
+        self.log_lines()
+            .into_iter()
+            .map(|(_, line)| line)
+            .filter(|line| line != "ready\n")
+            .collect()
     }
 
     pub(crate) fn client(&self) -> ShimClient {
@@ -196,6 +213,15 @@ impl Container {
         exit_code(&self.ask(&Request::Stop {
             signal: None,
             grace_ms: None,
+            before: Vec::new(),
+        }))
+    }
+
+    /// Stops it with SIGKILL; its exit code.
+    pub(crate) fn kill(&self) -> i32 {
+        exit_code(&self.ask(&Request::Stop {
+            signal: Some(9),
+            grace_ms: Some(0),
             before: Vec::new(),
         }))
     }
@@ -279,6 +305,7 @@ impl Drop for Container {
                 grace_ms: Some(0),
                 before: Vec::new(),
             };
+            // It may end by itself at this moment.
             drop(client.request(&stop, &[], Some(PATIENCE)));
         }
         if let Ok(group) = Cgroup::at(&self.spec.cgroup.path) {

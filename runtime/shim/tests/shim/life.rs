@@ -58,7 +58,7 @@ fn the_state_file_tells_who_runs() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(container.stop(), 137, "sleep as pid 1 ignores SIGTERM");
+    assert_eq!(container.kill(), 137);
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn a_published_port_that_is_taken_is_named() {
         std::net::TcpListener::bind(("127.0.0.1", port)).is_err(),
         "the port is held"
     );
-    container.stop();
+    container.kill();
     wait_until("the port is free", || {
         std::net::TcpListener::bind(("127.0.0.1", port)).is_ok()
     });
@@ -133,7 +133,10 @@ fn stopping_signals_first_and_kills_after_the_grace_period() {
     );
     assert_eq!(polite.printed(), ["bye\n"]);
 
-    let stubborn = Container::new("stubborn", "trap '' TERM; echo ready; while :; do sleep 0.01; done");
+    let stubborn = Container::new(
+        "stubborn",
+        "trap '' TERM; echo ready; while :; do sleep 0.01; done",
+    );
     let pid = stubborn.start_ready();
     let began = Instant::now();
     let stop = Request::Stop {
@@ -149,7 +152,10 @@ fn stopping_signals_first_and_kills_after_the_grace_period() {
 
 #[test]
 fn commands_before_the_stop_run_inside_and_do_not_gate_it() {
-    let container = Container::new("before", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done");
+    let container = Container::new(
+        "before",
+        "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done",
+    );
     container.start_ready();
     let before = vec![
         shell("echo first"),
@@ -170,7 +176,10 @@ fn commands_before_the_stop_run_inside_and_do_not_gate_it() {
 
 #[test]
 fn a_second_stop_cuts_a_hanging_command_short() {
-    let container = Container::new("hanging", "trap 'exit 4' TERM; echo ready; while :; do sleep 0.01; done");
+    let container = Container::new(
+        "hanging",
+        "trap 'exit 4' TERM; echo ready; while :; do sleep 0.01; done",
+    );
     container.start_ready();
     let first = container.client();
     let before = vec![shell("sleep 1000")];
@@ -258,7 +267,10 @@ fn a_restart_keeps_the_network_namespace_and_the_shim() {
 
 #[test]
 fn a_frozen_container_thaws_for_its_stop() {
-    let container = Container::new("frozen", "trap 'exit 6' TERM; echo ready; while :; do sleep 0.01; done");
+    let container = Container::new(
+        "frozen",
+        "trap 'exit 6' TERM; echo ready; while :; do sleep 0.01; done",
+    );
     let pid = container.start_ready();
     assert_eq!(container.ask(&Request::Pause), Reply::Done);
     assert_eq!(container.state()["status"], "paused");
@@ -315,8 +327,8 @@ fn namespaces_of_a_sibling_are_found_by_its_id() {
         assert_eq!(namespace(first_pid, kind), namespace(second_pid, kind));
     }
     assert_ne!(namespace(first_pid, "uts"), namespace(second_pid, "uts"));
-    second.stop();
-    first.stop();
+    second.kill();
+    first.kill();
     match second.shim(Mode::Run) {
         Reply::Failed { stage, .. } => assert!(stage.contains("is not running"), "{stage}"),
         other => panic!("{other:?}"),

@@ -60,7 +60,10 @@ impl Drop for Bridge {
 #[test]
 fn names_resolve_after_restart_replacement_and_adoption() {
     let bridge = Bridge::new("names", 1);
-    let mut container = Container::new("names", "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done");
+    let mut container = Container::new(
+        "names",
+        "trap 'exit 0' TERM; echo ready; while :; do sleep 0.01; done",
+    );
     bridge.attach(&mut container, "db 10.213.1.77\n");
     container.start_ready();
     assert!(container.exec("ip address show eth0").1.contains("10.213.1.2/24"));

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::time::Duration;
 
 use rcompose_shim::protocol::{Reply, Request};
@@ -254,7 +254,6 @@ fn the_root_directory_can_be_opened_from_outside() {
         .unwrap();
     assert_eq!(reply, Reply::Done);
     let root = descriptors.into_iter().next().expect("a directory");
-    use std::os::fd::AsRawFd;
     std::fs::write(format!("/proc/self/fd/{}/tmp/file", root.as_raw_fd()), "copied").unwrap();
     assert_eq!(container.exec("cat /tmp/file").1, "copied");
 }
