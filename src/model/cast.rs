@@ -25,8 +25,12 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
         Shape::OptOut => flag(node).filter(|node| node.as_bool() != Some(true)),
         Shape::Integer(..) => Some(integer(node)).filter(|node| node.as_i64() != Some(0)),
         Shape::Count => Some(integer(node)),
+        Shape::DeviceCount => Some(match node.as_str() {
+            Some("all") => replaced(node, Value::Int(-1)),
+            _ => integer(node),
+        }),
         Shape::Decimal => Some(decimal(node)).filter(|node| node.as_i64() != Some(0)),
-        Shape::Bytes | Shape::BytesText => bytes(node),
+        Shape::Bytes | Shape::Size | Shape::BytesText => bytes(node),
         Shape::Duration => Some(duration(node)),
         Shape::Wait => Some(duration(node)).filter(|node| node.as_str() != Some("0s")),
         Shape::Microseconds => Some(microseconds(node)).filter(|node| node.as_i64() != Some(0)),
@@ -47,6 +51,8 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
         },
         Shape::Pairs(nulls) => pairs(node, *nulls),
         Shape::Hosts => hosts(node),
+        Shape::Ssh => ssh(node),
+        Shape::TextLists => text_lists(node),
         Shape::TextMap => map(node, &Shape::NumberOrText, true),
         Shape::Map(inner) => map(node, inner, false),
         Shape::List(inner) => {
@@ -314,8 +320,10 @@ fn hosts(node: &Node) -> Option<Node> {
         Value::Seq(items) => {
             for item in items {
                 let text = item.as_str().unwrap_or_default();
-                if let Some((host, address)) = text.split_once('=').or_else(|| text.split_once(':')) {
-                    found.push((host.to_owned(), address.to_owned(), item.span));
+                let pair = text.split_once('=').or_else(|| text.split_once(':'));
+                if let Some((host, addresses)) = pair {
+                    let each = addresses.split(',');
+                    found.extend(each.map(|address| (host.to_owned(), address.to_owned(), item.span)));
                 }
             }
         }
@@ -342,6 +350,35 @@ fn hosts(node: &Node) -> Option<Node> {
         })
         .collect();
     (!items.is_empty()).then(|| replaced(node, Value::Seq(items)))
+}
+
+/// `default`, or `id=path`, sorted by id.
+fn ssh(node: &Node) -> Option<Node> {
+    let keys = pairs(node, true)?;
+    let mapping = keys.as_map()?;
+    let items = mapping.iter().map(|(id, path)| {
+        let path = path.as_str().filter(|path| !path.is_empty());
+        let text = path.map_or_else(|| id.to_owned(), |path| format!("{id}={path}"));
+        Node::string(text, node.span)
+    });
+    Some(replaced(node, Value::Seq(items.collect())))
+}
+
+fn text_lists(node: &Node) -> Option<Node> {
+    let Some(mapping) = node.as_map() else {
+        return Some(node.clone());
+    };
+    let lists = mapping.entries().map(|(name, entry)| {
+        let value = &entry.node;
+        let single = std::slice::from_ref(value);
+        let items = value.as_seq().unwrap_or(single).iter().filter_map(text);
+        (
+            name.to_owned(),
+            entry.key_span,
+            Node::seq(items.collect(), value.span),
+        )
+    });
+    Some(replaced(node, Value::Map(sorted(lists))))
 }
 
 /// Values sorted by name; an empty one stays as `null`, or as an empty text.

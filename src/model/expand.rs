@@ -10,14 +10,14 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::path::NodePath;
 
-/// Writes the short forms of a whole file long.
-pub(super) fn expand(root: &mut Node, findings: &mut Diagnostics) {
+/// Writes the short forms of a whole file long; with `raw`, an entry that holds a variable may stay as it is.
+pub(super) fn expand(root: &mut Node, raw: bool, findings: &mut Diagnostics) {
     let Some(file) = root.as_map_mut() else { return };
     if let Some(services) = file.get_mut("services").and_then(Node::as_map_mut) {
         for (name, service) in services.iter_mut() {
             let path = NodePath::root().key("services").key(name);
             if let Some(service) = service.as_map_mut() {
-                expand_service(service, &path, findings);
+                expand_service(service, &path, raw, findings);
             }
         }
     }
@@ -34,7 +34,7 @@ pub(super) fn expand(root: &mut Node, findings: &mut Diagnostics) {
     }
 }
 
-fn expand_service(service: &mut Mapping, path: &NodePath, findings: &mut Diagnostics) {
+fn expand_service(service: &mut Mapping, path: &NodePath, raw: bool, findings: &mut Diagnostics) {
     if let Some(build) = service.get_mut("build") {
         if build.as_str().is_some() {
             wrap(build, "context");
@@ -70,6 +70,7 @@ fn expand_service(service: &mut Mapping, path: &NodePath, findings: &mut Diagnos
     if let Some(ports) = service.get_mut("ports") {
         expand_list(
             ports,
+            raw,
             |item, at| port::expand(item, &path.key("ports").index(at)),
             findings,
         );
@@ -80,6 +81,7 @@ fn expand_service(service: &mut Mapping, path: &NodePath, findings: &mut Diagnos
         }
         expand_list(
             volumes,
+            raw,
             |item, at| volume::expand(item, &path.key("volumes").index(at)).map(|item| vec![item]),
             findings,
         );
@@ -87,6 +89,7 @@ fn expand_service(service: &mut Mapping, path: &NodePath, findings: &mut Diagnos
     if let Some(devices) = service.get_mut("devices") {
         expand_list(
             devices,
+            raw,
             |item, at| expand_device(item, &path.key("devices").index(at)).map(|item| vec![item]),
             findings,
         );
@@ -121,6 +124,7 @@ fn each(list: &mut Node, change: impl FnMut(&mut Node)) {
 /// Replaces each item by what it stands for, and leaves out those that are refused.
 fn expand_list(
     list: &mut Node,
+    raw: bool,
     expand: impl Fn(&Node, usize) -> Result<Vec<Node>, Diagnostic>,
     findings: &mut Diagnostics,
 ) {
@@ -129,6 +133,9 @@ fn expand_list(
     for (at, item) in items.iter().enumerate() {
         match expand(item, at) {
             Ok(nodes) => expanded.extend(nodes),
+            Err(_) if raw && item.as_str().is_some_and(|text| text.contains('$')) => {
+                expanded.push(item.clone())
+            }
             Err(finding) => findings.push(finding),
         }
     }

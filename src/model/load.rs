@@ -105,7 +105,8 @@ fn stages(
     let mut refusals = Diagnostics::new();
     let lookup = |name: &str| loaded.environment.get(name).map(str::to_owned);
     let directory = loaded.project_directory.to_string_lossy();
-    diagnostics.append(schema::validate(&loaded.root));
+    let raw = !options.source.interpolate;
+    diagnostics.append(schema::validate(&loaded.root, raw));
     let (mut root, findings) = normalise::normalise(
         &loaded.root,
         normalise::Context {
@@ -117,10 +118,14 @@ fn stages(
             },
             lookup: &lookup,
             implied: options.normalise,
+            raw,
             environment: options.environment,
         },
     );
     diagnostics.append(findings);
+    if raw {
+        return ((!diagnostics.has_errors()).then_some(root), None, refusals);
+    }
     let enabled = profile::enabled(&root, &loaded.profiles, &options.services);
     diagnostics.append(validate::parts(&root));
     if options.consistency {

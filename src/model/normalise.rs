@@ -13,8 +13,7 @@ use super::cast;
 use super::expand;
 use super::schema::FILE;
 use crate::diagnostic::Diagnostics;
-use crate::source::node::{Mapping, Node};
-use crate::source::span::Span;
+use crate::source::node::Node;
 
 pub(in crate::model) use self::implied::clean;
 pub use self::print::{View, escape_dollars, printed};
@@ -30,6 +29,8 @@ pub struct Context<'a> {
     pub lookup: &'a dyn Fn(&str) -> Option<String>,
     /// Whether names, networks and dependencies are spelled out (not with `config --no-normalize`).
     pub implied: bool,
+    /// Whether variables were not put in, so that values cannot be cast (with `config --no-interpolate`).
+    pub raw: bool,
     /// Whether variables without a value get theirs (not with `config --no-env-resolution`).
     pub environment: bool,
 }
@@ -38,36 +39,34 @@ pub struct Context<'a> {
 pub fn normalise(root: &Node, context: Context<'_>) -> (Node, Diagnostics) {
     let mut findings = Diagnostics::new();
     let mut root = root.clone();
-    expand::expand(&mut root, &mut findings);
-    let mut root = cast::object(&root, &FILE);
-    let span = root.span;
+    expand::expand(&mut root, context.raw, &mut findings);
     if let Some(file) = root.as_map_mut() {
         file.remove("version");
         file.remove("include");
-        let span = file.key_span("name").or(first_key(file)).unwrap_or(span);
-        let mut named = Mapping::new();
-        named.insert("name", span, Node::string(context.project, span));
-        for (key, entry) in std::mem::take(file)
-            .into_entries()
-            .filter(|(key, _)| key != "name")
-        {
-            named.insert(key, entry.key_span, entry.node);
+        let span = file.entries().next().map(|(_, entry)| entry.key_span);
+        if let Some(span) = span {
+            let key_span = file.key_span("name").unwrap_or(span);
+            file.insert("name", key_span, Node::string(context.project, key_span));
         }
-        *file = named;
         implied::defaults(file, context.directory);
+        if context.implied {
+            implied::networks(file);
+            implied::services(file);
+            implied::names(file, context.project);
+        }
+    }
+    if context.raw {
+        return (root, findings);
+    }
+    let mut root = cast::object(&root, &FILE);
+    if let Some(file) = root.as_map_mut() {
         if context.environment {
             implied::environment(file, context.lookup);
         }
         if context.implied {
-            implied::networks(file);
-            implied::services(file, context.lookup);
-            implied::names(file, context.project);
+            implied::build_arguments(file, context.lookup);
         }
         implied::structures(file);
     }
     (root, findings)
-}
-
-fn first_key(file: &Mapping) -> Option<Span> {
-    file.entries().next().map(|(_, entry)| entry.key_span)
 }

@@ -23,9 +23,11 @@ use crate::source::span::Span;
 pub(in crate::model) use self::file::FILE;
 
 /// Checks a whole merged file against the Compose Specification; short and long forms are both welcome.
-pub fn validate(root: &Node) -> Diagnostics {
+/// With `raw`, variables have not been put in, and a value that holds one may become anything.
+pub fn validate(root: &Node, raw: bool) -> Diagnostics {
     let mut check = Check {
         findings: Diagnostics::new(),
+        raw,
     };
     check.object(root, &FILE, &NodePath::root());
     check.findings
@@ -33,6 +35,7 @@ pub fn validate(root: &Node) -> Diagnostics {
 
 struct Check {
     findings: Diagnostics,
+    raw: bool,
 }
 
 impl Check {
@@ -57,6 +60,9 @@ impl Check {
     }
 
     fn check(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        if self.raw && node.as_str().is_some_and(|text| text.contains('$')) {
+            return;
+        }
         match shape {
             Shape::Any => {}
             Shape::Text => self.expect(matches!(node.value, Value::String(_)), node, shape, path),
@@ -77,8 +83,17 @@ impl Check {
             ),
             Shape::Integer(minimum, maximum) => self.integer(node, shape, path, *minimum, *maximum),
             Shape::Count => self.integer(node, shape, path, -1, i64::MAX),
+            Shape::DeviceCount => {
+                if node.as_str() != Some("all") {
+                    self.integer(node, shape, path, -1, i64::MAX);
+                }
+            }
             Shape::Decimal => self.decimal(node, shape, path),
             Shape::Bytes => self.bytes(node, shape, path, true),
+            Shape::Size => {
+                self.bytes(node, shape, path, true);
+                self.not_negative(node, path);
+            }
             Shape::BytesText => self.bytes(node, shape, path, false),
             Shape::Duration | Shape::Wait => self.duration(node, shape, path),
             Shape::Microseconds => self.microseconds(node, shape, path),
@@ -92,8 +107,9 @@ impl Check {
                     self.texts(node, shape, path);
                 }
             }
-            Shape::Pairs(_) => self.pairs(node, shape, path),
+            Shape::Pairs(_) | Shape::Ssh => self.pairs(node, shape, path),
             Shape::Hosts => self.hosts(node, shape, path),
+            Shape::TextLists => self.text_lists(node, shape, path),
             Shape::TextMap => self.map(node, &Shape::NumberOrText, shape, path),
             Shape::Map(inner) => self.map(node, inner, shape, path),
             Shape::List(inner) => match node.as_seq() {
@@ -234,6 +250,14 @@ impl Check {
         }
     }
 
+    fn not_negative(&mut self, node: &Node, path: &NodePath) {
+        if node.as_i64().is_some_and(|value| value < 0) || node.as_str() == Some("-1") {
+            self.findings.push(
+                Diagnostic::error("out-of-range", format!("{path} must not be negative")).at(node.span),
+            );
+        }
+    }
+
     fn duration(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
         match node.as_str() {
             Some(text) => {
@@ -350,6 +374,20 @@ impl Check {
             Value::Seq(_) => self.texts(node, shape, path),
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
                 self.wrong_type(node, shape, path);
+            }
+        }
+    }
+
+    fn text_lists(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        let Some(mapping) = node.as_map() else {
+            return self.wrong_type(node, shape, path);
+        };
+        for (name, value) in mapping.iter() {
+            let single = std::slice::from_ref(value);
+            for item in value.as_seq().unwrap_or(single) {
+                if !item.is_scalar() || item.is_null() {
+                    self.wrong_type(item, &Shape::NumberOrText, &path.key(name));
+                }
             }
         }
     }

@@ -78,7 +78,11 @@ pub fn project(root: &mut Node, base: Base<'_>, defaults: bool) {
             continue;
         };
         if is_local && options.get("o").and_then(Node::as_str) == Some("bind") {
-            with(options, "device", &mut |device| local(device, base));
+            with(options, "device", &mut |device| match &mut device.value {
+                // No device is the directory itself, as compose-go has it.
+                Value::String(path) if path.is_empty() => *path = base.text("."),
+                _ => local(device, base),
+            });
         }
     }
 }
@@ -97,6 +101,7 @@ pub fn service(service: &mut Node, base: Base<'_>) {
             pair_values(keys, &|path| (!path.is_empty()).then(|| base.text(path)));
         });
     });
+    with(service, "extends", &mut |extends| with(extends, "file", &mut |file| local(file, base)));
     for key in ["env_file", "label_file"] {
         with(service, key, &mut |files| {
             each(files, &mut |file| {

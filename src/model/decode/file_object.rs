@@ -40,7 +40,7 @@ pub(super) fn decode(
     };
     Some(FileObject {
         key: key.to_owned(),
-        name: fields.owned("name")?,
+        name: unsupported::name(fields, findings)?,
         span: fields.span(),
         source,
     })

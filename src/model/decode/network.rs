@@ -49,7 +49,7 @@ pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Option<
     }
     let pools = ipam.iter().flat_map(|ipam| ipam.items("config"));
     Some(Network {
-        name: fields.owned("name")?,
+        name: unsupported::name(fields, findings)?,
         span: fields.span(),
         external: fields.flag("external"),
         driver,

@@ -208,3 +208,16 @@ pub(super) fn essential(parent: &Fields<'_>, key: &str, why: &str) -> Diagnostic
 pub(super) fn bearable(parent: &Fields<'_>, key: &str, why: &str) -> Diagnostic {
     finding(parent, key, parent.value_span(key), Bearable, why)
 }
+
+/// The name of a resource on the host; an empty one is an error.
+pub(super) fn name(resource: &Fields<'_>, findings: &mut Diagnostics) -> Option<String> {
+    let name = resource.owned("name");
+    if name.is_none() {
+        findings.push(
+            Diagnostic::error("bad-name", format!("{} has an empty name", resource.path()))
+                .at(resource.value_span("name"))
+                .help("give it a `name:`, or leave the key out"),
+        );
+    }
+    name
+}

@@ -13,7 +13,7 @@ pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Option<
         findings.push(unsupported::essential(fields, "driver", &why));
     }
     Some(Volume {
-        name: fields.owned("name")?,
+        name: unsupported::name(fields, findings)?,
         span: fields.span(),
         external: fields.flag("external"),
         driver,

@@ -3,6 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use crate::model::cast::sorted;
+use crate::model::units;
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::span::Span;
 
@@ -63,20 +64,10 @@ pub(super) fn defaults(file: &mut Mapping, directory: &str) {
     });
 }
 
-/// A request without count and ids is for every device; `all` is -1.
+/// A request without count and ids is for every device.
 fn device_request(request: &mut Mapping, span: Span) {
     if !request.contains_key("device_ids") {
         default(request, "count", span, Node::int(-1, span));
-    }
-    if let Some(count) = request.get_mut("count") {
-        let value = match count.as_str() {
-            Some("all") => Some(-1),
-            Some(text) => text.parse().ok(),
-            None => None,
-        };
-        if let Some(value) = value {
-            count.value = Value::Int(value);
-        }
     }
 }
 
@@ -97,6 +88,20 @@ fn resolve(pairs: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
             *node = Node::string(value, node.span);
         }
     }
+}
+
+/// Arguments of builds like variables, but one that is not set is left out.
+pub(super) fn build_arguments(file: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
+    each_service(file, |service, _| {
+        let build = service.get_mut("build").and_then(Node::as_map_mut);
+        if let Some(arguments) = build
+            .and_then(|build| build.get_mut("args"))
+            .and_then(Node::as_map_mut)
+        {
+            resolve(arguments, lookup);
+            arguments.retain(|_, entry| !entry.node.is_null());
+        }
+    });
 }
 
 /// A service that names no network and has no network mode is on `default`.
@@ -132,7 +137,7 @@ pub(super) fn networks(file: &mut Mapping) {
 }
 
 /// Builds, pull policies, mount targets, and the dependencies that links and shared namespaces are.
-pub(super) fn services(file: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
+pub(super) fn services(file: &mut Mapping) {
     each_service(file, |service, span| {
         if let Some(policy) = service.get_mut("pull_policy")
             && policy.as_str() == Some("if_not_present")
@@ -145,10 +150,6 @@ pub(super) fn services(file: &mut Mapping, lookup: &dyn Fn(&str) -> Option<Strin
             if let Some(build) = build.as_map_mut() {
                 if !build.contains_key("dockerfile_inline") {
                     default(build, "dockerfile", span, Node::string("Dockerfile", span));
-                }
-                if let Some(arguments) = build.get_mut("args").and_then(Node::as_map_mut) {
-                    resolve(arguments, lookup);
-                    arguments.retain(|_, entry| !entry.node.is_null());
                 }
             }
         }
@@ -230,25 +231,28 @@ pub(super) fn names(file: &mut Mapping, project: &str) {
             if resource.contains_key("name") {
                 continue;
             }
-            let external = resource.get("external").and_then(Node::as_bool) == Some(true);
+            let external = resource.get("external").is_some_and(is_true);
             let name = if external {
                 key.to_owned()
             } else {
                 format!("{project}_{key}")
             };
-            let mut named = Mapping::new();
-            named.insert("name", span, Node::string(name, span));
-            for (key, entry) in std::mem::take(resource).into_entries() {
-                named.insert(key, entry.key_span, entry.node);
-            }
-            *resource = named;
+            resource.insert("name", span, Node::string(name, span));
         }
     }
+}
+
+fn is_true(node: &Node) -> bool {
+    let word = node.as_str().and_then(units::parse_bool);
+    node.as_bool().or(word.map(|(value, _)| value)) == Some(true)
 }
 
 /// Sections that are printed as JSON even when they say nothing; YAML leaves them out.
 pub(super) fn structures(file: &mut Mapping) {
     let empty = |span: Span| Node::map(Mapping::new(), span);
+    if let Some(span) = file.key_span("name") {
+        default(file, "services", span, empty(span));
+    }
     each_service(file, |service, _| {
         if let Some(deploy) = service.get_mut("deploy") {
             let span = deploy.span;
@@ -266,11 +270,16 @@ pub(super) fn structures(file: &mut Mapping) {
             default(rule, "exec", span, Node::map(exec, span));
         });
     });
-    let networks = file.get_mut("networks").and_then(Node::as_map_mut);
-    for network in networks.into_iter().flat_map(Mapping::values_mut) {
-        let span = network.span;
-        if let Some(network) = network.as_map_mut() {
-            default(network, "ipam", span, empty(span));
+    for section in ["networks", "volumes"] {
+        let resources = file.get_mut(section).and_then(Node::as_map_mut);
+        for resource in resources.into_iter().flat_map(Mapping::values_mut) {
+            let span = resource.span;
+            if resource.is_null() {
+                resource.value = Value::Map(Mapping::new());
+            }
+            if let Some(network) = resource.as_map_mut().filter(|_| section == "networks") {
+                default(network, "ipam", span, empty(span));
+            }
         }
     }
 }

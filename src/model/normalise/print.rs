@@ -10,7 +10,7 @@ use crate::source::path::{NodePath, Segment};
 pub enum View {
     /// Everything that was said, extensions included.
     Yaml,
-    /// Extensions of the top level only; sections that are never absent in the reference are there.
+    /// Extensions of the top level only, and no models; sections that are never absent in the reference are there.
     Json,
 }
 
@@ -19,7 +19,13 @@ pub fn printed(root: &Node, view: View) -> Node {
     let mut root = root.clone();
     match view {
         View::Yaml => without_empty_structures(&mut root, &NodePath::root()),
-        View::Json => without_inner_extensions(&mut root, &NodePath::root()),
+        View::Json => {
+            if let Some(file) = root.as_map_mut() {
+                file.remove("models");
+                extension_networks(file);
+            }
+            without_inner_extensions(&mut root, &NodePath::root());
+        }
     }
     root
 }
@@ -61,6 +67,31 @@ fn without_empty_structures(node: &mut Node, path: &NodePath) {
             }
         }
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {}
+    }
+}
+
+/// In networks, and there alone, the reference takes a name that begins with `x-` for an extension: it does not print
+/// the network, and prints its use by a service as `#extensions`.
+fn extension_networks(file: &mut Mapping) {
+    if let Some(networks) = file.get_mut("networks").and_then(Node::as_map_mut) {
+        networks.retain(|key, _| !key.starts_with("x-"));
+        if networks.is_empty() {
+            file.remove("networks");
+        }
+    }
+    let services = file.get_mut("services").and_then(Node::as_map_mut);
+    for service in services.into_iter().flat_map(Mapping::values_mut) {
+        let networks = service
+            .as_map_mut()
+            .and_then(|service| service.get_mut("networks"));
+        let Some(networks) = networks.and_then(Node::as_map_mut) else {
+            continue;
+        };
+        let first = networks.entries().find(|(key, _)| key.starts_with("x-"));
+        if let Some(span) = first.map(|(_, entry)| entry.key_span) {
+            networks.retain(|key, _| !key.starts_with("x-"));
+            networks.insert("#extensions", span, Node::map(Mapping::new(), span));
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::service::{FILE_MOUNTS, ULIMITS};
-use super::shape::Shape::{Bytes, Flag, FlagOrText, Hosts, Pairs, Text, TextOrTexts, Texts};
+use super::shape::Shape::{Bytes, Flag, FlagOrText, Hosts, Pairs, Ssh, Text, TextOrTexts, Texts};
 use super::shape::{Object, key};
 
 /// `build:` of a service.
@@ -16,7 +16,7 @@ pub(super) static BUILD: Object = Object {
         key("args", Pairs(true)),
         key("provenance", FlagOrText),
         key("sbom", FlagOrText),
-        key("ssh", Pairs(true)),
+        key("ssh", Ssh),
         key("labels", Pairs(false)),
         key("cache_from", Texts),
         key("cache_to", Texts),

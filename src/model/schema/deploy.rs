@@ -2,8 +2,8 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::shape::Shape::{
-    BytesText, Count, Decimal, Duration, Integer, List, NumberOrText, Object as Obj, Pairs, Text, Texts,
-    Wait, Word,
+    BytesText, Count, Decimal, DeviceCount, Duration, Integer, List, Object as Obj, Pairs, Text, Texts, Wait,
+    Word,
 };
 use super::shape::{Object, Shape, key};
 
@@ -85,7 +85,7 @@ static DEVICE_REQUEST: Object = Object {
     keys: &[
         key("capabilities", Texts),
         key("driver", Text),
-        key("count", NumberOrText),
+        key("count", DeviceCount),
         key("device_ids", Texts),
         key("options", Pairs(false)),
     ],

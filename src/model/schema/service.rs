@@ -6,7 +6,7 @@ use super::deploy::{DEPLOY, DEVICES};
 use super::shape::Shape::{
     Any, Bytes, Choice, Command, Count, Decimal, Duration, Flag, Hosts, Integer, List, Map, Microseconds,
     Mode, NumberOrText, Object as Obj, OptOut, OrInteger, OrNames, OrNull, OrPort, OrText, Pairs, Probe, Set,
-    StrictFlag, Text, TextMap, TextOrNull, TextOrTexts, Texts, Word,
+    Size, StrictFlag, Text, TextLists, TextMap, TextOrNull, TextOrTexts, Texts, Word,
 };
 use super::shape::{Key, Object, Shape, key};
 
@@ -271,7 +271,7 @@ static DEVICE: Object = Object {
 
 static PROVIDER: Object = Object {
     title: "a provider",
-    keys: &[key("type", Text), key("options", Map(&Any))],
+    keys: &[key("type", Text), key("options", TextLists)],
     required: &["type"],
     always: &[],
     extensible: true,
@@ -410,7 +410,7 @@ static VOLUME_VOLUME: Object = Object {
 
 static VOLUME_TMPFS: Object = Object {
     title: "the tmpfs options of a volume",
-    keys: &[key("size", Bytes), key("mode", NATURAL)],
+    keys: &[key("size", Size), key("mode", NATURAL)],
     required: &[],
     always: &[],
     extensible: true,

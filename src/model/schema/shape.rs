@@ -27,10 +27,14 @@ pub(in crate::model) enum Shape {
     Integer(i64, i64),
     /// Like `Integer` from 0 up, but zero means something else than absence.
     Count,
+    /// `all` (-1), a whole number or a text of one.
+    DeviceCount,
     /// A number, or a text of one; zero is not printed.
     Decimal,
     /// A number of bytes, or a text such as `64m`; printed as a text of digits.
     Bytes,
+    /// Like `Bytes`, but not negative.
+    Size,
     /// A text of a size (numbers are refused), printed like `Bytes`.
     BytesText,
     /// A text such as `1m30s`.
@@ -56,6 +60,10 @@ pub(in crate::model) enum Shape {
     /// A mapping or a list of `KEY=VALUE`; printed as a mapping of texts. With true, a key without value is `null`
     /// rather than empty.
     Pairs(bool),
+    /// SSH agents and keys of a build: `default`, `id=path`; printed as a list.
+    Ssh,
+    /// A mapping from any name to a text, number, boolean or list of them; printed as lists of texts.
+    TextLists,
     /// Host names with addresses: a mapping, or a list of `host=address`.
     Hosts,
     /// A mapping from any name to a text or number, printed as text.
@@ -132,8 +140,9 @@ impl Shape {
             }
             Self::FlagOrText => "`true`, `false` or text".to_owned(),
             Self::Integer(..) | Self::Count => "a whole number".to_owned(),
+            Self::DeviceCount => "`all` or a whole number".to_owned(),
             Self::Decimal => "a number".to_owned(),
-            Self::Bytes => "a size such as `64m` or `2g`".to_owned(),
+            Self::Bytes | Self::Size => "a size such as `64m` or `2g`".to_owned(),
             Self::BytesText => "a size in text such as `64m` or `2g`".to_owned(),
             Self::Duration | Self::Wait => "a duration such as `30s` or `1m30s`".to_owned(),
             Self::Microseconds => "a number of microseconds or a duration such as `50ms`".to_owned(),
@@ -142,10 +151,10 @@ impl Shape {
             Self::Command => "a command line, or a list of its words".to_owned(),
             Self::Texts | Self::Set => "a list of texts".to_owned(),
             Self::TextOrTexts | Self::Probe => "text or a list of texts".to_owned(),
-            Self::Pairs(_) => "a mapping, or a list of `KEY=VALUE`".to_owned(),
+            Self::Pairs(_) | Self::Ssh => "a mapping, or a list of `KEY=VALUE`".to_owned(),
             Self::Hosts => "a mapping of host names to addresses, or a list of `host=address`".to_owned(),
             Self::List(_) => "a list".to_owned(),
-            Self::TextMap | Self::Map(_) | Self::Object(_) => "a mapping".to_owned(),
+            Self::TextMap | Self::TextLists | Self::Map(_) | Self::Object(_) => "a mapping".to_owned(),
             Self::OrText(shape) => format!("text, or {}", shape.expected()),
             Self::OrPort(shape) => format!("a number, text, or {}", shape.expected()),
             Self::OrNames(shape) => format!("a list of names, or {}", shape.expected()),

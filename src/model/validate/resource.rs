@@ -44,7 +44,7 @@ fn external(resource: &Fields<'_>, title: &str, name: &str, findings: &mut Diagn
 fn source(object: &Fields<'_>, title: &str, name: &str, sources: &[&str], findings: &mut Diagnostics) {
     let given: Vec<&str> = sources.iter().copied().filter(|key| object.has(key)).collect();
     match given[..] {
-        [] if !object.flag("external") => findings.push(
+        [] if !object.has("external") && !object.has("driver") => findings.push(
             Diagnostic::error(
                 "no-source",
                 format!("the {title} `{name}` does not say where it comes from"),

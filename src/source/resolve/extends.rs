@@ -86,9 +86,16 @@ impl Resolver<'_> {
             Some((file, span)) => self.base_from_file(&reference, (file, *span), name, home, scope, chain),
         };
         chain.pop();
-        let Some(mut base) = base.filter(|base| !base.is_null()) else {
+        let Some(mut base) = base else {
             return Some(service);
         };
+        if base.is_null() {
+            // An empty base gives nothing; compose-go leaves the key as it is then.
+            if let Some(mapping) = service.as_map_mut() {
+                mapping.insert("extends", extends.key_span, extends.node);
+            }
+            return Some(service);
+        }
         settle(&mut base);
         base.walk_mut(&mut |node| {
             if node.is_scalar() {
