@@ -88,7 +88,8 @@ impl World {
             .unwrap_or_default();
         self.effect("create_container", &request.name)?;
         let serial = self.next();
-        let id = format!("{serial:064x}");
+        // The first twelve digits tell containers apart, as those of random ids do.
+        let id = format!("{serial:012x}{serial:052x}");
         let mut anonymous_volumes = Vec::new();
         let mut mounts = Vec::new();
         for mount in &request.mounts {

@@ -1,7 +1,7 @@
 //! The model refuses what the kernel would, and counts.
 
 use super::*;
-use crate::request::{ContainerRequest, NetworkRequest};
+use crate::request::NetworkRequest;
 use crate::request::{EndpointRequest, NetworkingRequest, PortRequest};
 use crate::runtime::{Runtime, RuntimeError, StopOptions};
 

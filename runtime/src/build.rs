@@ -1,0 +1,266 @@
+//! In: the RUN steps of a build. Out: each run to its end in a container of its own, with its output.
+//! **Invariant:** a step leaves nothing but the content of its upper directory; what a killed build left is repaired like any container.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::io::{self, PipeReader, Read, Write};
+use std::os::fd::AsFd;
+
+use rcompose_container::spec::{MountSource, MountSpec};
+use rcompose_image::ImageConfig;
+use rcompose_image::build::step::{RunStep, StepMountSource, StepNetwork, StepRunner};
+use rustix::event::{PollFd, PollFlags};
+
+use crate::complete::ImageView;
+use crate::container::text;
+use crate::local::LocalRuntime;
+use crate::request::{
+    ContainerRequest, EndpointRequest, LogRequest, MountRequest, MountRequestSource, NetworkRequest,
+    NetworkingRequest,
+};
+use crate::runtime::{Runtime, RuntimeError, StopOptions};
+
+/// The project of all build containers, and their network; no user's project has such a name.
+pub(crate) const PROJECT: &str = "_build";
+
+/// Runs steps of builds. Its network goes with it.
+#[derive(Debug)]
+pub struct BuildRunner<'runtime> {
+    runtime: &'runtime LocalRuntime,
+}
+
+impl LocalRuntime {
+    /// What runs the steps of a build on this host.
+    pub fn build_runner(&self) -> BuildRunner<'_> {
+        BuildRunner { runtime: self }
+    }
+}
+
+impl Drop for BuildRunner<'_> {
+    fn drop(&mut self) {
+        // Another build may be using it.
+        let _in_use = self.runtime.remove_network(PROJECT);
+    }
+}
+
+impl StepRunner for BuildRunner<'_> {
+    fn run(&self, step: &RunStep, output: &mut dyn FnMut(bool, &[u8])) -> Result<i32, String> {
+        let story = |error: RuntimeError| {
+            let mut text = error.to_string();
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                text = format!("{text}: {error}");
+                cause = error.source();
+            }
+            text
+        };
+        let id = self.make(step).map_err(story)?;
+        let ran = self.run_to_end(&id, step, output);
+        let removed = self.remove(&id);
+        let code = ran.map_err(story)?;
+        removed.map_err(story)?;
+        Ok(code)
+    }
+}
+
+impl BuildRunner<'_> {
+    fn make(&self, step: &RunStep) -> Result<String, RuntimeError> {
+        let network = match step.network {
+            StepNetwork::None => NetworkingRequest::None,
+            StepNetwork::Host => NetworkingRequest::Host,
+            StepNetwork::Default => {
+                self.runtime.create_network(&build_network())?;
+                NetworkingRequest::Bridges(vec![EndpointRequest {
+                    network: PROJECT.to_owned(),
+                    names: Vec::new(),
+                    address: None,
+                    mac: None,
+                    interface: None,
+                }])
+            }
+        };
+        let mut mounts = Vec::new();
+        let mut layers = Vec::new();
+        for mount in &step.mounts {
+            let source = match &mount.source {
+                StepMountSource::Bind(path) => MountRequestSource::Bind {
+                    path: text(path)?,
+                    create: false,
+                    propagation: None,
+                    recursive: true,
+                },
+                StepMountSource::Tmpfs(size) => MountRequestSource::Tmpfs {
+                    size: *size,
+                    mode: None,
+                    uid: None,
+                    gid: None,
+                    exec: true,
+                },
+                StepMountSource::Layers(lower, subpath) => {
+                    let lower = lower.iter().map(|path| text(path)).collect::<Result<_, _>>()?;
+                    let subpath =
+                        Some(subpath.clone()).filter(|path| !matches!(path.as_str(), "" | "/" | "."));
+                    layers.push((mount, MountSource::Layers { lower, subpath }));
+                    continue;
+                }
+                StepMountSource::Content(bytes, mode, uid, gid) => {
+                    let (mode, uid, gid) = (*mode, *uid, *gid);
+                    layers.push((
+                        mount,
+                        MountSource::Content {
+                            bytes: bytes.clone().into(),
+                            mode,
+                            uid,
+                            gid,
+                        },
+                    ));
+                    continue;
+                }
+            };
+            mounts.push(MountRequest {
+                target: mount.target.clone(),
+                read_only: mount.read_only,
+                source,
+            });
+        }
+        let request = ContainerRequest {
+            name: format!("{PROJECT}-{}", self.runtime.new_id()?),
+            one_off: true,
+            command: Some(step.arguments.clone()),
+            user: Some(step.user.clone()),
+            working_directory: Some(step.working_directory.clone()),
+            stdin_open: step.input.is_some(),
+            mounts,
+            network,
+            extra_hosts: step.extra_hosts.clone(),
+            shm_size: step.shm_size,
+            log: LogRequest {
+                discard: true,
+                ..LogRequest::default()
+            },
+            ..ContainerRequest::minimal(PROJECT, PROJECT)
+        };
+        let config = ImageConfig {
+            env: step.environment.clone(),
+            ..ImageConfig::default()
+        };
+        let lower: Vec<String> = step
+            .lower
+            .iter()
+            .map(|path| text(path))
+            .collect::<Result<_, _>>()?;
+        let image = ImageView {
+            id: PROJECT.to_owned(),
+            config,
+            layers: lower,
+        };
+        let (upper, work) = (text(&step.upper)?, text(&step.work)?);
+        let extra: Vec<MountSpec> = layers
+            .into_iter()
+            .map(|(mount, source)| MountSpec {
+                target: mount.target.clone(),
+                source,
+                read_only: mount.read_only,
+                propagation: None,
+            })
+            .collect();
+        self.runtime.make_container_of(&request, &image, None, |spec| {
+            if spec.rootfs.lower.is_empty() {
+                // `FROM scratch`: an overlay needs a lower directory, and the container's own unused one is empty.
+                spec.rootfs.lower.push(std::mem::take(&mut spec.rootfs.upper));
+            }
+            spec.rootfs.upper = upper;
+            spec.rootfs.work = work;
+            spec.mounts.extend(extra);
+        })
+    }
+
+    fn run_to_end(
+        &self,
+        id: &str,
+        step: &RunStep,
+        output: &mut dyn FnMut(bool, &[u8]),
+    ) -> Result<i32, RuntimeError> {
+        let failed = |source: io::Error| RuntimeError::Io {
+            what: "make a pipe".to_owned(),
+            source,
+        };
+        self.runtime.wire(&[id.to_owned()])?;
+        self.runtime.start_container(id, true)?;
+        let (stdout, stdout_writer) = io::pipe().map_err(failed)?;
+        let (stderr, stderr_writer) = io::pipe().map_err(failed)?;
+        let (stdin_reader, mut stdin) = io::pipe().map_err(failed)?;
+        let reader = step.input.is_some().then(|| stdin_reader.as_fd());
+        let session = self
+            .runtime
+            .attach(id, reader, stdout_writer.as_fd(), stderr_writer.as_fd())?;
+        drop((stdout_writer, stderr_writer));
+        let input = step.input.clone().unwrap_or_default();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                // The command may end before it has read all of it.
+                let _ended = stdin.write_all(&input);
+            });
+            forward(stdout, stderr, output);
+            drop(stdin_reader);
+        });
+        session.wait(None)
+    }
+
+    fn remove(&self, id: &str) -> Result<(), RuntimeError> {
+        let at_once = StopOptions {
+            grace: Some(std::time::Duration::ZERO),
+            ..StopOptions::default()
+        };
+        self.runtime.stop(id, &at_once)?;
+        self.runtime.unwire(&[id.to_owned()])?;
+        self.runtime.remove_container(id, true)
+    }
+}
+
+/// Hands on both streams until both have ended.
+fn forward(stdout: PipeReader, stderr: PipeReader, output: &mut dyn FnMut(bool, &[u8])) {
+    let mut open = vec![(false, stdout), (true, stderr)];
+    let mut part = vec![0_u8; 64 * 1024];
+    while !open.is_empty() {
+        let mut polls: Vec<PollFd<'_>> = open
+            .iter()
+            .map(|(_, pipe)| PollFd::new(pipe, PollFlags::IN))
+            .collect();
+        if rustix::io::retry_on_intr(|| rustix::event::poll(&mut polls, None)).is_err() {
+            return;
+        }
+        let ready: Vec<bool> = polls.iter().map(|poll| !poll.revents().is_empty()).collect();
+        let mut ready = ready.into_iter();
+        open.retain_mut(|(is_error, pipe)| {
+            if ready.next() != Some(true) {
+                return true;
+            }
+            match pipe.read(&mut part) {
+                Ok(0) | Err(_) => false,
+                Ok(length) => {
+                    output(*is_error, &part[..length]);
+                    true
+                }
+            }
+        });
+    }
+}
+
+fn build_network() -> NetworkRequest {
+    NetworkRequest {
+        name: PROJECT.to_owned(),
+        project: PROJECT.to_owned(),
+        key: "default".to_owned(),
+        config_hash: String::new(),
+        internal: false,
+        subnet: None,
+        gateway: None,
+        ip_range: None,
+        bridge: None,
+        mtu: None,
+        icc: false,
+        reserved: Vec::new(),
+        labels: BTreeMap::new(),
+    }
+}

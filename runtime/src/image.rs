@@ -1,0 +1,175 @@
+//! In: names of images. Out: what containers are made from, the host's own root included, and what is in use.
+//! **Invariant:** a layer in use is never collected: the store's lease is held until the container that names it is on record.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use rcompose_container::spec::MountSource;
+use rcompose_image::{ImageConfig, ImageError, ImageStore};
+use rustix::fs::{CWD, FileType, Mode, XattrFlags, makedev, mknodat, setxattr};
+
+use crate::complete::ImageView;
+use crate::container::{read_spec, text};
+use crate::local::LocalRuntime;
+use crate::root::{self, Roots, failed};
+use crate::runtime::RuntimeError;
+
+/// The image that is the host's own root, seen copy-on-write; also its id.
+pub const HOST: &str = "@host";
+
+/// Directories of the host that a container of [`HOST`] has empty and of its own, with their modes.
+const EMPTY: [(&str, u32); 8] = [
+    ("dev", 0o755),
+    ("proc", 0o755),
+    ("sys", 0o755),
+    ("run", 0o755),
+    ("tmp", 0o1777),
+    ("var/tmp", 0o1777),
+    ("root", 0o700),
+    ("home", 0o755),
+];
+/// Files of the host that a container of [`HOST`] does not see.
+const HIDDEN: [&str; 4] = ["etc/shadow", "etc/shadow-", "etc/gshadow", "etc/gshadow-"];
+
+impl LocalRuntime {
+    /// The store of images of this data root.
+    pub fn images(&self) -> Result<ImageStore, RuntimeError> {
+        root::directory(self.roots.data(), 0o710)?;
+        ImageStore::open(&self.roots.images()).map_err(image_error)
+    }
+
+    /// Keeps images from being collected until it is dropped.
+    pub(crate) fn image_lease(&self) -> Result<rcompose_image::Lease, RuntimeError> {
+        self.images()?.lease().map_err(image_error)
+    }
+
+    /// A local image, if it is there.
+    pub(crate) fn image_view(&self, reference: &str) -> Result<Option<ImageView>, RuntimeError> {
+        if reference == HOST {
+            return Ok(Some(host_view()));
+        }
+        if !self.roots.images().exists() {
+            return Ok(None);
+        }
+        let Some(image) = self.images()?.find(reference).map_err(image_error)? else {
+            return Ok(None);
+        };
+        let layers = image
+            .layer_directories()
+            .iter()
+            .map(|path| text(path))
+            .collect::<Result<_, _>>()?;
+        Ok(Some(ImageView {
+            id: image.id.to_string(),
+            config: image.config,
+            layers,
+        }))
+    }
+
+    /// Ids of the images that containers of any project use.
+    pub fn images_in_use(&self) -> Result<BTreeSet<String>, RuntimeError> {
+        let mut used = BTreeSet::new();
+        for located in self.located_everywhere()? {
+            used.insert(located.record.image_id);
+        }
+        Ok(used)
+    }
+
+    /// Directories of layers that containers of any project are made of; a collection of the store must spare them.
+    pub fn layers_in_use(&self) -> Result<BTreeSet<PathBuf>, RuntimeError> {
+        let mut used = BTreeSet::new();
+        for located in self.located_everywhere()? {
+            let spec = read_spec(&located.directory)?;
+            used.extend(spec.rootfs.lower.iter().map(PathBuf::from));
+            for mount in &spec.mounts {
+                if let MountSource::Layers { lower, .. } = &mount.source {
+                    used.extend(lower.iter().map(PathBuf::from));
+                }
+            }
+        }
+        Ok(used)
+    }
+}
+
+fn host_view() -> ImageView {
+    let config = ImageConfig {
+        cmd: Some(vec!["/bin/sh".to_owned()]),
+        ..ImageConfig::default()
+    };
+    ImageView {
+        id: HOST.to_owned(),
+        config,
+        layers: vec!["/".to_owned()],
+    }
+}
+
+/// Fills the upper directory of a container of [`HOST`] with what hides the host's secrets, its volatile directories and our own roots.
+/// Overlay marks: an opaque directory hides what is below it, a character device 0:0 hides a name (kernel, overlayfs.rst).
+pub(crate) fn hide_from_host_view(upper: &Path, roots: &Roots) -> Result<(), RuntimeError> {
+    for (name, mode) in EMPTY {
+        // A link such as /home -> /usr/home stays what it is.
+        if fs::symlink_metadata(Path::new("/").join(name)).is_ok_and(|status| status.is_dir()) {
+            let directory = mirror_directories(upper, Path::new(name))?;
+            fs::set_permissions(&directory, fs::Permissions::from_mode(mode))
+                .map_err(failed("open up", &directory))?;
+            setxattr(&directory, "trusted.overlay.opaque", b"y", XattrFlags::empty())
+                .map_err(failed("mark", &directory))?;
+        }
+    }
+    let mut hidden: Vec<PathBuf> = HIDDEN.iter().map(PathBuf::from).collect();
+    for name in root::entries(Path::new("/etc/ssh"))? {
+        if name.starts_with("ssh_host_") && !name.ends_with(".pub") {
+            hidden.push(Path::new("etc/ssh").join(name));
+        }
+    }
+    for own in [roots.data(), roots.run()] {
+        hidden.extend(own.strip_prefix("/").ok().map(Path::to_owned));
+    }
+    for path in hidden {
+        let below_empty = EMPTY.iter().any(|(name, _)| path.starts_with(name));
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            continue;
+        };
+        if below_empty || fs::symlink_metadata(Path::new("/").join(&path)).is_err() {
+            continue;
+        }
+        let whiteout = mirror_directories(upper, parent)?.join(name);
+        mknodat(
+            CWD,
+            &whiteout,
+            FileType::CharacterDevice,
+            Mode::empty(),
+            makedev(0, 0),
+        )
+        .map_err(failed("hide", &whiteout))?;
+    }
+    Ok(())
+}
+
+/// Makes the directories of `path` below `upper`, with the owners and modes they have on the host.
+fn mirror_directories(upper: &Path, path: &Path) -> Result<PathBuf, RuntimeError> {
+    let (mut host, mut mirror) = (PathBuf::from("/"), upper.to_owned());
+    for part in path.components() {
+        host.push(part);
+        mirror.push(part);
+        if mirror.is_dir() {
+            continue;
+        }
+        let status = fs::symlink_metadata(&host).map_err(failed("look at", &host))?;
+        fs::create_dir(&mirror)
+            .and_then(|()| chown(&mirror, Some(status.uid()), Some(status.gid())))
+            .and_then(|()| fs::set_permissions(&mirror, fs::Permissions::from_mode(status.mode() & 0o7777)))
+            .map_err(failed("make directory", &mirror))?;
+    }
+    Ok(mirror)
+}
+
+/// An error of the store as one of the runtime.
+pub(crate) fn image_error(error: ImageError) -> RuntimeError {
+    RuntimeError::Io {
+        what: "look into the store of images".to_owned(),
+        source: std::io::Error::other(error),
+    }
+}

@@ -1,0 +1,226 @@
+//! In: requests for networks. Out: their subnets, their bridges and what the firewall is computed from.
+//! **Invariant:** a bridge that was there before us is never removed, and a subnet is chosen by one process at a time.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use rcompose_network::ipam::{self, Holder, SubnetRequest, Taken};
+use rcompose_network::{
+    HostLock, Netlink, NetworkError, NetworkRun, NetworkSpec, ensure_bridge, host_prefixes, name,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::atomic;
+use crate::local::LocalRuntime;
+use crate::request::NetworkRequest;
+use crate::root;
+use crate::runtime::RuntimeError;
+use crate::state::NetworkState;
+
+/// Name of the record in a network's directory.
+const FILE: &str = "network.json";
+
+/// `network.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct NetworkRecord {
+    pub(crate) request: NetworkRequest,
+    pub(crate) spec: NetworkSpec,
+    /// The bridge was there before the network and stays after it.
+    pub(crate) bridge_is_foreign: bool,
+}
+
+impl LocalRuntime {
+    pub(crate) fn observe_networks(&self, project: &str) -> Result<Vec<NetworkState>, RuntimeError> {
+        let mut records = self.network_records()?;
+        records.retain(|record| record.request.project == project);
+        records.iter().map(|record| self.network_state(record)).collect()
+    }
+
+    pub(crate) fn observe_network(&self, name: &str) -> Result<Option<NetworkState>, RuntimeError> {
+        self.network_record(name)?
+            .map(|record| self.network_state(&record))
+            .transpose()
+    }
+
+    /// All networks of the data root, by name.
+    pub(crate) fn network_records(&self) -> Result<Vec<NetworkRecord>, RuntimeError> {
+        let mut names = root::entries(&self.roots.networks())?;
+        names.retain(|name| !name.starts_with('.'));
+        names.sort();
+        let mut records = Vec::new();
+        for name in names {
+            records.extend(self.network_record(&name)?);
+        }
+        Ok(records)
+    }
+
+    fn network_record(&self, name: &str) -> Result<Option<NetworkRecord>, RuntimeError> {
+        atomic::read_json(&self.roots.network(name)?.join(FILE))
+    }
+
+    pub(crate) fn network_run(&self, name: &str) -> NetworkRun {
+        NetworkRun::new(self.roots.run(), name)
+    }
+
+    fn network_state(&self, record: &NetworkRecord) -> Result<NetworkState, RuntimeError> {
+        let leases = self
+            .network_run(&record.spec.name)
+            .leases()
+            .map_err(network_error)?;
+        Ok(NetworkState {
+            request: record.request.clone(),
+            bridge: record.spec.bridge.clone(),
+            subnet: record.spec.subnet.to_string(),
+            gateway: record.spec.gateway,
+            users: leases
+                .into_iter()
+                .map(|leased| leased.lease.container_id)
+                .collect(),
+        })
+    }
+
+    pub(crate) fn make_network(&self, request: &NetworkRequest) -> Result<NetworkState, RuntimeError> {
+        self.host()?;
+        let directory = self.roots.network(&request.name)?;
+        let _lock = HostLock::acquire(&self.roots.networks_lock()).map_err(network_error)?;
+        let mut netlink = Netlink::route().map_err(network_error)?;
+        if let Some(existing) = self.network_record(&request.name)? {
+            if existing.request.config_hash != request.config_hash {
+                let reason = format!(
+                    "network {} exists with other settings: remove it first",
+                    request.name
+                );
+                return Err(RuntimeError::Invalid(reason));
+            }
+            ensure_bridge(&mut netlink, &existing.spec).map_err(network_error)?;
+            return self.network_state(&existing);
+        }
+        let record = self.decide(request, &mut netlink)?;
+        root::directory(&directory, 0o700)?;
+        atomic::write_json(&directory.join(FILE), &record)?;
+        if let Err(error) = ensure_bridge(&mut netlink, &record.spec) {
+            // Whatever there is of the bridge stays for the next attempt to complete, but for one that cannot be ours.
+            if matches!(error, NetworkError::NotABridge { .. }) {
+                root::remove_directory(&directory)?;
+            }
+            return Err(network_error(error));
+        }
+        self.network_state(&record)
+    }
+
+    /// Chooses subnet and bridge. The caller holds the lock of the networks.
+    fn decide(&self, request: &NetworkRequest, netlink: &mut Netlink) -> Result<NetworkRecord, RuntimeError> {
+        let invalid = |what: &str, given: &str| {
+            RuntimeError::Invalid(format!("network {}: {what} {given:?} is not valid", request.name))
+        };
+        let prefix = |what: &str, text: &Option<String>| {
+            text.as_ref()
+                .map(|text| text.parse().map_err(|_| invalid(what, text)))
+                .transpose()
+        };
+        let wanted = SubnetRequest {
+            subnet: prefix("subnet", &request.subnet)?,
+            ip_range: prefix("ip_range", &request.ip_range)?,
+            gateway: request
+                .gateway
+                .as_ref()
+                .map(|text| text.parse::<Ipv4Addr>().map_err(|_| invalid("gateway", text)))
+                .transpose()?,
+        };
+        let others = self.network_records()?;
+        let bridge = match &request.bridge {
+            Some(bridge) => bridge.clone(),
+            None => name::bridge_name(&request.name, self.roots.data(), self.roots.is_default()),
+        };
+        if let Some(other) = others.iter().find(|other| other.spec.bridge == bridge) {
+            let (bridge, other) = (&other.spec.bridge, &other.spec.name);
+            return Err(RuntimeError::Invalid(format!(
+                "network {}: bridge {bridge} is that of network {other}",
+                request.name
+            )));
+        }
+        let link = netlink.link(&bridge).map_err(network_error)?;
+        let mut own_bridges: Vec<&str> = others.iter().map(|other| other.spec.bridge.as_str()).collect();
+        own_bridges.push(&bridge);
+        let mut taken = host_prefixes(netlink, &own_bridges).map_err(network_error)?;
+        taken.extend(others.iter().map(|other| Taken {
+            prefix: other.spec.subnet,
+            holder: Holder::Network(other.spec.name.clone()),
+        }));
+        let chosen = ipam::choose_subnet(&request.name, &wanted, &ipam::default_pools(), &taken)
+            .map_err(network_error)?;
+        Ok(NetworkRecord {
+            bridge_is_foreign: request.bridge.is_some() && link.is_some(),
+            spec: NetworkSpec {
+                name: request.name.clone(),
+                bridge,
+                subnet: chosen.subnet,
+                gateway: chosen.gateway,
+                ip_range: chosen.ip_range,
+                reserved: request.reserved.clone(),
+                internal: request.internal,
+                mtu: request.mtu,
+                isolated: !request.icc,
+            },
+            request: request.clone(),
+        })
+    }
+
+    pub(crate) fn delete_network(&self, name: &str) -> Result<(), RuntimeError> {
+        let directory = self.roots.network(name)?;
+        let Some(record) = self.network_record(name)? else {
+            return root::remove_directory(&directory);
+        };
+        self.host()?;
+        let _lock = HostLock::acquire(&self.roots.networks_lock()).map_err(network_error)?;
+        if let Some(user) = self.network_run(name).leases().map_err(network_error)?.first() {
+            let user = format!("container {}", user.lease.container_name);
+            return Err(RuntimeError::InUse {
+                kind: "network",
+                name: name.to_owned(),
+                user,
+            });
+        }
+        self.dismantle_network(&record, &directory)
+    }
+
+    /// Bridge, run directory, record, in this order: what a kill leaves is found by its record.
+    fn dismantle_network(&self, record: &NetworkRecord, directory: &Path) -> Result<(), RuntimeError> {
+        if !record.bridge_is_foreign {
+            let mut netlink = Netlink::route().map_err(network_error)?;
+            rcompose_network::remove_bridge(&mut netlink, &record.spec).map_err(network_error)?;
+        }
+        self.network_run(&record.spec.name)
+            .remove()
+            .map_err(network_error)?;
+        root::remove_directory(directory)
+    }
+}
+
+/// An error of the network room as one of the runtime.
+pub(crate) fn network_error(error: NetworkError) -> RuntimeError {
+    use std::error::Error;
+    match error {
+        NetworkError::PortInUse {
+            port,
+            protocol,
+            host_ip,
+            owner,
+        } => RuntimeError::PortTaken {
+            port: format!("{host_ip}:{port}/{protocol}"),
+            owner: owner.map(|owner| owner.to_string()),
+        },
+        NetworkError::NftMissing => RuntimeError::Host {
+            what: "the program nft is missing".to_owned(),
+            remedy: "install the package nftables".to_owned(),
+        },
+        error if error.source().is_none() => RuntimeError::Invalid(error.to_string()),
+        error => {
+            let source = error.source().map(ToString::to_string).unwrap_or_default();
+            RuntimeError::Io {
+                what: error.to_string(),
+                source: std::io::Error::other(source),
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! In: whatever a killed process, a crash or a reboot left. Out: records and kernel objects that agree again.
+//! Called at the start of each command that changes something, with the lock of its project.
+//! **Invariant:** only what carries this data root's name and stands for nothing on record is removed; what lives is kept.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use rcompose_container::cgroup::Cgroup;
+
+use crate::atomic;
+use crate::container::{GONE, NEW};
+use crate::local::LocalRuntime;
+use crate::network::network_error;
+use crate::observe::{Life, Wiring};
+use crate::root::{self, short_id};
+use crate::runtime::RuntimeError;
+use crate::start::cgroup_error;
+
+impl LocalRuntime {
+    /// Mends everything of this data root that is not as its records say, and what a killed command left in `project`.
+    pub fn repair(&self, project: &str) -> Result<(), RuntimeError> {
+        self.host()?;
+        self.forget_earlier_boot()?;
+        // Kernel objects first, records second: what is being made meanwhile has its record before its objects.
+        let run_directories = root::entries(&self.roots.run_containers())?;
+        let groups = self.control_groups()?;
+        let known = self.known_short_ids()?;
+        for name in run_directories {
+            let run = self.roots.run_containers().join(&name);
+            if known.contains(&name) {
+                self.mend(&run, &name)?;
+            } else {
+                self.remove_control_group(&name)?;
+                root::remove_directory(&run)?;
+            }
+        }
+        for name in groups
+            .iter()
+            .filter(|name| is_short_id(name) && !known.contains(*name))
+        {
+            self.remove_control_group(name)?;
+        }
+        for name in root::entries(&self.roots.run().join("processes"))? {
+            self.mend(&self.roots.run_process(&name)?, &name)?;
+        }
+        self.mend_networks()?;
+        self.sweep_project(project)?;
+        self.sweep_volumes()
+    }
+
+    /// State of an earlier boot means nothing any more; it is there when the run root is on a disk.
+    fn forget_earlier_boot(&self) -> Result<(), RuntimeError> {
+        let marker = self.roots.run().join("boot");
+        let boot = self.roots.boot_id().as_bytes();
+        if atomic::read(&marker)?.is_some_and(|bytes| bytes.trim_ascii() == boot) {
+            return Ok(());
+        }
+        let host = self.host()?;
+        let _lock = self.firewall(host.nft.clone()).lock().map_err(network_error)?;
+        if atomic::read(&marker)?.is_some() {
+            for name in ["containers", "networks", "processes"] {
+                root::remove_directory(&self.roots.run().join(name))?;
+            }
+            self.roots.create()?;
+        }
+        atomic::write(&marker, boot, 0o600)
+    }
+
+    /// A new shim for what has lost its own.
+    fn mend(&self, run: &Path, name: &str) -> Result<(), RuntimeError> {
+        match self.life(run)? {
+            Life::Orphaned(_) | Life::Unsettled(_) => self.adopt(run, name),
+            Life::Kept(_) | Life::Down(_) => Ok(()),
+        }
+    }
+
+    /// The beginnings of the ids of all containers.
+    fn known_short_ids(&self) -> Result<BTreeSet<String>, RuntimeError> {
+        let mut known = BTreeSet::new();
+        for project in root::entries(&self.roots.projects())? {
+            let ids = root::entries(&self.roots.project_containers(&project)?)?;
+            known.extend(
+                ids.iter()
+                    .filter(|id| !id.starts_with('.'))
+                    .map(|id| short_id(id).to_owned()),
+            );
+        }
+        Ok(known)
+    }
+
+    /// Names of the groups below this data root's own, of all hierarchies.
+    fn control_groups(&self) -> Result<BTreeSet<String>, RuntimeError> {
+        let group = Cgroup::at(&self.roots.cgroup()).map_err(|error| cgroup_error("", &error))?;
+        let mut names = BTreeSet::new();
+        for directory in group.directories() {
+            names.extend(
+                root::entries(&directory)?
+                    .into_iter()
+                    .filter(|name| directory.join(name).is_dir()),
+            );
+        }
+        Ok(names)
+    }
+
+    fn remove_control_group(&self, name: &str) -> Result<(), RuntimeError> {
+        let path = format!("{}/{name}", self.roots.cgroup());
+        let group = Cgroup::at(&path).map_err(|error| cgroup_error(name, &error))?;
+        if group.directories().any(|directory| directory.exists()) {
+            group.kill_all().map_err(|error| cgroup_error(name, &error))?;
+            group.remove().map_err(|error| cgroup_error(name, &error))?;
+        }
+        Ok(())
+    }
+
+    /// Leases of containers that are not wired, directories of networks that are not on record, and the firewall.
+    fn mend_networks(&self) -> Result<(), RuntimeError> {
+        let host = self.host()?;
+        let firewall = self.firewall(host.nft.clone());
+        let lock = firewall.lock().map_err(network_error)?;
+        let mut networks = self.all_networks()?;
+        let wired = |id: &str| self.roots.run_container(id).join(Wiring::FILE).exists();
+        let mut touched = BTreeSet::new();
+        for network in &mut networks {
+            let run = self.network_run(&network.spec.name);
+            for stale in run.reclaim(wired).map_err(network_error)? {
+                network.leases.retain(|leased| leased.address != stale.address);
+                touched.insert(network.spec.name.clone());
+            }
+        }
+        self.publish(&firewall, &lock, &networks, touched.iter().map(String::as_str))?;
+        for name in root::entries(&self.roots.run_networks())? {
+            if !networks.iter().any(|network| network.spec.name == name) {
+                self.network_run(&name).remove().map_err(network_error)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What a killed command left of containers it made or removed.
+    fn sweep_project(&self, project: &str) -> Result<(), RuntimeError> {
+        let containers = self.roots.project_containers(project)?;
+        for name in root::entries(&containers)? {
+            let directory = containers.join(&name);
+            let complete = !name.starts_with(NEW) && !name.starts_with(GONE);
+            if !complete {
+                root::remove_directory(&directory)?;
+            }
+            for left in root::entries(&directory)?
+                .iter()
+                .filter(|name| name.starts_with(atomic::UNFINISHED))
+            {
+                root::remove_file(&directory.join(left))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What killed processes left of volumes; their names carry the process id.
+    fn sweep_volumes(&self) -> Result<(), RuntimeError> {
+        for name in root::entries(&self.roots.volumes())? {
+            let rest = name.strip_prefix(NEW).or_else(|| name.strip_prefix(GONE));
+            let pid = rest.and_then(|rest| rest.split('-').next()?.parse::<u32>().ok());
+            if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+                root::remove_directory(&self.roots.volumes().join(name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the empty groups, directories and table that nothing needs while this data root has no container.
+    pub(crate) fn remove_empty_group(&self) {
+        if let Ok(group) = Cgroup::at(&self.roots.cgroup()) {
+            // It is not empty while there is any container; that is the usual case.
+            let _in_use = group.remove();
+        }
+    }
+}
+
+/// Whether a group's name is that of a container.
+fn is_short_id(name: &str) -> bool {
+    name.len() == short_id(&"0".repeat(64)).len() && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
