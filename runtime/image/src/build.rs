@@ -1,6 +1,31 @@
 //! In: a Dockerfile, its context and the store. Out: an image in the same store that containers run from.
 //! **Invariant:** nothing in a context or an image decides more than the content of its own layers.
 
+mod builder;
+pub mod cache;
+mod configure;
+mod copy;
+mod copy_step;
 pub mod dockerfile;
 pub mod expand;
+mod fingerprint;
+mod identity;
 pub mod ignore;
+mod overlay;
+mod request;
+mod run_mounts;
+mod run_step;
+mod scope;
+pub mod stage;
+mod stage_state;
+pub mod step;
+mod stubs;
+mod transfer;
+mod unpack_step;
+mod workdir_step;
+
+pub use builder::build;
+pub use request::{BuildError, BuildEvent, BuildRequest, FindImage, NamedContext};
+
+#[cfg(test)]
+mod tests;

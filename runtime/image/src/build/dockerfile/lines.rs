@@ -163,8 +163,7 @@ fn heredoc_words(text: &str) -> Vec<(String, bool, bool)> {
     while index < bytes.len() {
         let byte = bytes[index];
         match quote {
-            Some(open) if byte == open => quote = None,
-            Some(_) => {}
+            Some(open) => quote = (byte != open).then_some(open),
             None if byte == b'\\' => index += 1,
             None if byte == b'"' || byte == b'\'' => quote = Some(byte),
             None if text[index..].starts_with("<<<") => index += 2,

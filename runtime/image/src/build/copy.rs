@@ -1,0 +1,504 @@
+//! In: the sources and the destination of a COPY, expanded. Out: their fingerprint, and the copy in the tree of the image.
+//! Rules: Dockerfile reference, COPY; folders that have to be made take `--chmod` (without set-id bits) and `--chown`.
+//! **Invariant:** a destination is resolved inside the image, a source inside its context; no link leads out of either.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use globset::GlobBuilder;
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+
+use super::fingerprint::Fingerprint;
+use super::ignore::PatternList;
+use super::overlay::Tree;
+use super::transfer::{Entry, Manner, Transfer, names};
+
+/// What is copied where.
+pub(crate) struct Copying<'a> {
+    /// Where sources are found.
+    pub(crate) from: &'a Tree,
+    /// Patterns of the context's `.dockerignore`; none for stages and images.
+    pub(crate) ignore: Option<&'a PatternList>,
+    /// `--exclude`.
+    pub(crate) exclude: &'a PatternList,
+    /// As written, expanded.
+    pub(crate) sources: &'a [String],
+    /// Absolute; a trailing slash says that it is a directory.
+    pub(crate) destination: &'a str,
+    /// `--parents`.
+    pub(crate) parents: bool,
+    /// Owners and modes.
+    pub(crate) manner: Manner,
+}
+
+/// A source, found.
+struct Found {
+    /// Clean path below the root of its tree.
+    path: PathBuf,
+    directory: bool,
+}
+
+impl Copying<'_> {
+    fn find(&self) -> Result<Vec<Found>, String> {
+        let mut found = Vec::new();
+        for source in self.sources {
+            let clean = clean(source);
+            let matches = if is_glob(&clean) {
+                self.glob(&clean)?
+            } else {
+                vec![clean]
+            };
+            for path in matches {
+                found.push(self.one(source, path)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A source by its exact path; a link is followed, as BuildKit does.
+    fn one(&self, written: &str, path: PathBuf) -> Result<Found, String> {
+        let hidden = || {
+            self.ignore.is_some_and(|list| {
+                path.to_str()
+                    .is_some_and(|text| !text.is_empty() && list.matches(text))
+            })
+        };
+        let opened = self
+            .from
+            .open(&path, OFlags::PATH)
+            .map_err(|_| format!("`{written}` is not there"))?;
+        let status =
+            rustix::fs::fstat(&opened).map_err(|errno| format!("cannot look at `{written}`: {errno}"))?;
+        let directory = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
+        if !directory && hidden() {
+            return Err(format!("`{written}` is left out by the .dockerignore"));
+        }
+        Ok(Found { path, directory })
+    }
+
+    fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
+        let text = pattern.to_str().ok_or("a source is not valid UTF-8")?;
+        let matcher = GlobBuilder::new(text)
+            .literal_separator(true)
+            .build()
+            .map_err(|error| format!("`{text}` is a malformed pattern: {}", error.kind()))?
+            .compile_matcher();
+        let fixed: PathBuf = pattern
+            .components()
+            .take_while(|part| !is_glob(Path::new(part.as_os_str())))
+            .collect();
+        let mut found = Vec::new();
+        let deep = text.contains("**");
+        let depth = pattern.components().count();
+        self.walk(&fixed, &mut |path| {
+            let hidden = self
+                .ignore
+                .is_some_and(|list| path.to_str().is_some_and(|text| list.matches(text)));
+            if matcher.is_match(path) && !hidden {
+                found.push(path.to_owned());
+            }
+            deep || path.components().count() < depth
+        })
+        .map_err(|error| format!("cannot search for `{text}`: {error}"))?;
+        Ok(found)
+    }
+
+    fn walk(&self, path: &Path, visit: &mut dyn FnMut(&Path) -> bool) -> io::Result<()> {
+        let directory = match self.from.open(path, OFlags::DIRECTORY) {
+            Ok(directory) => directory,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        for name in names(directory.as_fd())? {
+            let child = path.join(&name);
+            let status = rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+            if visit(&child) && FileType::from_raw_mode(status.st_mode) == FileType::Directory {
+                self.walk(&child, visit)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn left_out(&self, found: &Found) -> Vec<(PathBuf, &PatternList)> {
+        let mut lists = vec![(
+            if found.directory {
+                found.path.clone()
+            } else {
+                parent(&found.path)
+            },
+            self.exclude,
+        )];
+        lists.extend(self.ignore.map(|list| (PathBuf::new(), list)));
+        lists
+    }
+
+    /// Digest of everything that would be copied.
+    pub(crate) fn fingerprint(&self) -> Result<String, String> {
+        let mut fingerprint = Fingerprint::new(self.manner.keep_owner && self.manner.owner.is_none());
+        for found in self.find()? {
+            let transfer = Transfer::new(&self.manner, self.left_out(&found));
+            let failed = |error: io::Error| format!("cannot read `{}`: {error}", found.path.display());
+            fingerprint.word(if found.directory { b"directory" } else { b"file" });
+            if found.directory {
+                let directory = self.from.open(&found.path, OFlags::DIRECTORY).map_err(failed)?;
+                fingerprint.word(found.path.as_os_str().as_encoded_bytes());
+                fingerprint
+                    .children(directory.as_fd(), &found.path, &transfer, Path::new(""))
+                    .map_err(failed)?;
+            } else {
+                let (directory, name) = self.real_file(&found.path).map_err(failed)?;
+                let shown = PathBuf::from(found.path.file_name().unwrap_or_default());
+                let entry = Entry {
+                    directory: directory.as_fd(),
+                    name: &name,
+                    path: &found.path,
+                };
+                fingerprint.entry(&entry, &transfer, &shown).map_err(failed)?;
+            }
+        }
+        Ok(fingerprint.finish())
+    }
+
+    /// Copies into the tree.
+    pub(crate) fn copy(&self, into: &Tree) -> Result<(), String> {
+        let found = self.find()?;
+        let named_directory = self.destination.ends_with('/') || self.destination.ends_with("/.");
+        if self.sources.len() > 1 && !named_directory && !self.parents {
+            return Err(format!(
+                "with several sources the destination must be a directory: write `{}/`",
+                self.destination
+            ));
+        }
+        let destination = PathBuf::from("/").join(clean(self.destination));
+        for found in &found {
+            self.copy_one(found, into, &destination, named_directory)
+                .map_err(|error| format!("cannot copy `{}`: {error}", found.path.display()))?;
+        }
+        Ok(())
+    }
+
+    fn copy_one(
+        &self,
+        found: &Found,
+        into: &Tree,
+        destination: &Path,
+        named_directory: bool,
+    ) -> io::Result<()> {
+        let mut transfer = Transfer::new(&self.manner, self.left_out(found));
+        let destination = match (self.parents, found.directory) {
+            (false, _) => destination.to_owned(),
+            (true, true) => destination.join(&found.path),
+            (true, false) => destination.join(parent(&found.path)),
+        };
+        if found.directory {
+            let from = self.from.open(&found.path, OFlags::DIRECTORY)?;
+            let target = directory(into, &destination, &self.manner)?;
+            return transfer.children(from.as_fd(), &found.path, target.as_fd());
+        }
+        let (from, name) = self.real_file(&found.path)?;
+        let entry = Entry {
+            directory: from.as_fd(),
+            name: &name,
+            path: &found.path,
+        };
+        let base = found.path.file_name().unwrap_or_default();
+        if named_directory || self.parents || is_directory(into, &destination) {
+            let target = directory(into, &destination, &self.manner)?;
+            return transfer.entry(&entry, target.as_fd(), base);
+        }
+        // A link at the destination is followed.
+        let destination = resolve_link(into, &destination)?;
+        let target = directory(into, &parent(&destination), &self.manner)?;
+        transfer.entry(&entry, target.as_fd(), destination.file_name().unwrap_or(base))
+    }
+
+    /// The directory and name of the file that a path means once links are followed.
+    fn real_file(&self, path: &Path) -> io::Result<(OwnedFd, OsString)> {
+        let path = resolve_link(self.from, path)?;
+        let directory = self.from.open(&parent(&path), OFlags::DIRECTORY)?;
+        Ok((directory, path.file_name().unwrap_or_default().to_owned()))
+    }
+}
+
+/// Writes a file with this content (a heredoc of COPY).
+pub(crate) fn write_file(
+    into: &Tree,
+    destination: &str,
+    name: &str,
+    content: &[u8],
+    manner: &Manner,
+) -> Result<(), String> {
+    let failed = |error: io::Error| format!("cannot write `{name}`: {error}");
+    let clean_path = PathBuf::from("/").join(clean(destination));
+    let path = if destination.ends_with('/') || is_directory(into, &clean_path) {
+        clean_path.join(name)
+    } else {
+        clean_path
+    };
+    let target = directory(into, &parent(&path), manner).map_err(failed)?;
+    let file_name = path.file_name().unwrap_or(OsStr::new(name));
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(&target, file_name, flags, Mode::from_raw_mode(0o644))
+        .map_err(|errno| failed(errno.into()))?;
+    io::Write::write_all(&mut std::fs::File::from(file), content).map_err(failed)?;
+    let (uid, gid) = manner.owner.unwrap_or((0, 0));
+    rustix::fs::chownat(
+        &target,
+        file_name,
+        Some(Uid::from_raw(uid)),
+        Some(Gid::from_raw(gid)),
+        AtFlags::empty(),
+    )
+    .map_err(|errno| failed(errno.into()))?;
+    let mode = Mode::from_raw_mode(manner.mode.unwrap_or(0o644));
+    rustix::fs::chmodat(&target, file_name, mode, AtFlags::empty()).map_err(|errno| failed(errno.into()))
+}
+
+/// Opens a directory of the tree; it and its parents are made when missing.
+pub(crate) fn directory(tree: &Tree, path: &Path, manner: &Manner) -> io::Result<OwnedFd> {
+    match tree.open(path, OFlags::DIRECTORY) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened,
+    }
+    let mut so_far = PathBuf::from("/");
+    let mut current = tree.open(&so_far, OFlags::DIRECTORY)?;
+    for component in path.components() {
+        let Component::Normal(part) = component else {
+            continue;
+        };
+        so_far.push(part);
+        current = match tree.open(&so_far, OFlags::DIRECTORY) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let (uid, gid) = manner.owner.unwrap_or((0, 0));
+                let mode = manner.mode.map_or(0o755, |mode| mode & 0o777);
+                rustix::fs::mkdirat(&current, part, Mode::from_raw_mode(mode))?;
+                rustix::fs::chmodat(&current, part, Mode::from_raw_mode(mode), AtFlags::empty())?;
+                rustix::fs::chownat(
+                    &current,
+                    part,
+                    Some(Uid::from_raw(uid)),
+                    Some(Gid::from_raw(gid)),
+                    AtFlags::empty(),
+                )?;
+                tree.open(&so_far, OFlags::DIRECTORY)?
+            }
+            opened => opened?,
+        };
+    }
+    Ok(current)
+}
+
+pub(crate) fn is_directory(tree: &Tree, path: &Path) -> bool {
+    tree.open(path, OFlags::PATH | OFlags::DIRECTORY).is_ok()
+}
+
+/// Follows links at the last component, up to 40 of them as the kernel does.
+fn resolve_link(tree: &Tree, path: &Path) -> io::Result<PathBuf> {
+    let mut path = path.to_owned();
+    for _ in 0..40 {
+        let Ok(directory) = tree.open(&parent(&path), OFlags::DIRECTORY) else {
+            return Ok(path);
+        };
+        let Some(name) = path.file_name() else {
+            return Ok(path);
+        };
+        match rustix::fs::readlinkat(&directory, name, Vec::new()) {
+            Ok(link) => {
+                let link = PathBuf::from(OsStr::new(&*link.to_string_lossy()));
+                path = clean_path(&parent(&path).join(link));
+            }
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(rustix::io::Errno::LOOP.into())
+}
+
+fn parent(path: &Path) -> PathBuf {
+    path.parent().map(Path::to_owned).unwrap_or_default()
+}
+
+fn is_glob(path: &Path) -> bool {
+    path.to_str().is_some_and(|text| text.contains(['*', '?', '[']))
+}
+
+/// Relative to the root of its tree, without `.` and `..`.
+pub(crate) fn clean(path: &str) -> PathBuf {
+    clean_path(Path::new(path))
+        .components()
+        .filter(|part| matches!(part, Component::Normal(_)))
+        .collect()
+}
+
+fn clean_path(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::Normal(_) | Component::RootDir => clean.push(component),
+            Component::ParentDir => {
+                clean.pop();
+            }
+            Component::CurDir | Component::Prefix(_) => {}
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    use super::*;
+
+    struct Case {
+        context: tempfile::TempDir,
+        image: tempfile::TempDir,
+    }
+
+    impl Case {
+        fn new(files: &[(&str, &str)]) -> Self {
+            let case = Self {
+                context: tempfile::tempdir().expect("directory"),
+                image: tempfile::tempdir().expect("directory"),
+            };
+            for (path, content) in files {
+                let path = case.context.path().join(path);
+                fs::create_dir_all(path.parent().expect("parent")).expect("directory");
+                fs::write(path, content).expect("write");
+            }
+            case
+        }
+
+        fn copy_with(
+            &self,
+            sources: &[&str],
+            destination: &str,
+            ignore: &str,
+            manner: Manner,
+        ) -> Result<String, String> {
+            let (from, into) = (
+                Tree::directory(self.context.path()).expect("tree"),
+                Tree::directory(self.image.path()).expect("tree"),
+            );
+            let (ignore, exclude) = (
+                PatternList::parse(ignore).expect("patterns"),
+                PatternList::default(),
+            );
+            let sources: Vec<String> = sources.iter().map(|source| (*source).to_owned()).collect();
+            let copying = Copying {
+                from: &from,
+                ignore: Some(&ignore),
+                exclude: &exclude,
+                sources: &sources,
+                destination,
+                parents: false,
+                manner,
+            };
+            let fingerprint = copying.fingerprint()?;
+            copying.copy(&into)?;
+            Ok(fingerprint)
+        }
+
+        fn copy(&self, sources: &[&str], destination: &str) -> Result<String, String> {
+            self.copy_with(sources, destination, "", Manner::default())
+        }
+
+        fn image(&self, path: &str) -> String {
+            fs::read_to_string(self.image.path().join(path)).unwrap_or_else(|error| format!("{error}"))
+        }
+    }
+
+    #[test]
+    fn files_directories_and_globs_land_where_docker_puts_them() {
+        let case = Case::new(&[
+            ("a.txt", "a"),
+            ("b.txt", "b"),
+            ("dir/c", "c"),
+            ("dir/deep/d", "d"),
+        ]);
+        case.copy(&["a.txt"], "/x").expect("file to name");
+        case.copy(&["a.txt"], "/y/").expect("file into directory");
+        case.copy(&["dir"], "/z").expect("content of a directory");
+        case.copy(&["*.txt"], "/g/").expect("glob");
+        case.copy(&["a.txt"], "/z").expect("into an existing directory");
+        for (path, content) in [
+            ("x", "a"),
+            ("y/a.txt", "a"),
+            ("z/c", "c"),
+            ("z/deep/d", "d"),
+            ("g/a.txt", "a"),
+            ("g/b.txt", "b"),
+            ("z/a.txt", "a"),
+        ] {
+            assert_eq!(case.image(path), content, "{path}");
+        }
+        assert!(
+            case.copy(&["a.txt", "b.txt"], "/w")
+                .expect_err("refused")
+                .contains("must be a directory")
+        );
+        assert!(
+            case.copy(&["none"], "/w")
+                .expect_err("refused")
+                .contains("is not there")
+        );
+    }
+
+    #[test]
+    fn what_the_dockerignore_leaves_out_stays_out_and_exceptions_come_back() {
+        let case = Case::new(&[("a", "a"), ("t/x", "x"), ("t/keep", "k"), ("t/deep/y", "y")]);
+        case.copy_with(&["."], "/", "t\n!t/keep\n", Manner::default())
+            .expect("copies");
+        assert_eq!((case.image("a"), case.image("t/keep")), ("a".into(), "k".into()));
+        assert!(!case.image.path().join("t/x").exists() && !case.image.path().join("t/deep").exists());
+    }
+
+    #[test]
+    fn owners_and_modes_apply_to_made_directories_too() {
+        let case = Case::new(&[("a", "a")]);
+        let manner = Manner {
+            owner: Some((7, 8)),
+            keep_owner: false,
+            mode: Some(0o4750),
+        };
+        case.copy_with(&["a"], "/made/here/", "", manner).expect("copies");
+        let status = |path: &str| {
+            fs::metadata(case.image.path().join(path))
+                .map(|m| (m.uid(), m.gid(), m.mode() & 0o7777))
+                .expect("there")
+        };
+        assert_eq!(status("made/here/a"), (7, 8, 0o4750));
+        assert_eq!(status("made"), (7, 8, 0o750));
+    }
+
+    #[test]
+    fn a_fingerprint_sees_content_and_modes_but_not_times() {
+        let case = Case::new(&[("d/a", "a")]);
+        let first = case.copy(&["d"], "/x").expect("copies");
+        let later = std::time::SystemTime::now() + std::time::Duration::from_mins(1);
+        fs::File::open(case.context.path().join("d/a"))
+            .and_then(|file| file.set_modified(later))
+            .expect("touch");
+        assert_eq!(case.copy(&["d"], "/x").expect("copies"), first);
+        fs::write(case.context.path().join("d/a"), "b").expect("write");
+        assert_ne!(case.copy(&["d"], "/x").expect("copies"), first);
+    }
+
+    #[test]
+    fn links_never_lead_out() {
+        let case = Case::new(&[("a", "a")]);
+        let outside = tempfile::tempdir().expect("directory");
+        fs::write(outside.path().join("secret"), "s").expect("write");
+        symlink(outside.path(), case.context.path().join("out")).expect("link");
+        assert!(
+            case.copy(&["out/secret"], "/x").is_err(),
+            "a source behind a link out of the context"
+        );
+        symlink(outside.path(), case.image.path().join("hole")).expect("link");
+        let _refused_or_inside = case.copy(&["a"], "/hole/a");
+        assert!(!outside.path().join("a").exists());
+        assert!(case.copy(&["../../etc/passwd"], "/x").is_err());
+    }
+}

@@ -1,0 +1,242 @@
+//! In: COPY or ADD. Out: a layer with the files.
+//! **Invariant:** the cache key is the content that is read, where it goes and how; nothing else.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+
+use rustix::fs::OFlags;
+
+use super::builder::{Build, at_line};
+use super::copy::{Copying, clean, is_directory, write_file};
+use super::dockerfile::{Copy, Located};
+use super::expand::{expand, expand_only};
+use super::fingerprint::Fingerprint;
+use super::ignore::PatternList;
+use super::overlay::Tree;
+use super::request::BuildError;
+use super::stage_state::{LayerDirectories, StageState};
+use super::transfer::Manner;
+use super::workdir_step::absolute;
+use super::{identity, unpack_step};
+
+/// The words of the instruction, expanded.
+struct Expanded {
+    sources: Vec<String>,
+    destination: String,
+    chown: Option<String>,
+    mode: Option<u32>,
+    heredocs: Vec<(String, String)>,
+    exclude: PatternList,
+    from: Option<String>,
+}
+
+impl Expanded {
+    fn of(build: &Build<'_>, state: &StageState, copy: &Copy, is_add: bool) -> Result<Self, String> {
+        let look_up = |name: &str| state.scope.value(name, &state.document.config.env);
+        let word = |word: &str| expand(word, build.escape, &look_up);
+        let sources = copy
+            .sources
+            .iter()
+            .map(|source| word(source))
+            .collect::<Result<Vec<_>, _>>()?;
+        refuse_remote(&sources, is_add)?;
+        let written = word(&copy.destination)?;
+        let directory = written.ends_with('/') || written == "." || written.ends_with("/.");
+        let mut heredocs = Vec::new();
+        for heredoc in &copy.heredocs {
+            let text = if heredoc.expand {
+                expand_only(&heredoc.content, build.escape, &look_up)?
+            } else {
+                heredoc.content.clone()
+            };
+            heredocs.push((heredoc.name.clone(), text));
+        }
+        Ok(Self {
+            sources,
+            destination: absolute(&state.document.config.working_dir, &written)
+                + if directory { "/" } else { "" },
+            chown: copy.chown.as_deref().map(word).transpose()?,
+            mode: copy
+                .chmod
+                .as_deref()
+                .map(word)
+                .transpose()?
+                .map(|text| octal(&text))
+                .transpose()?,
+            heredocs,
+            exclude: PatternList::new(copy.exclude.iter().map(String::as_str))
+                .map_err(|error| error.to_string())?,
+            from: copy.from.as_deref().map(word).transpose()?,
+        })
+    }
+
+    /// Everything the result depends on but the content of the sources.
+    fn key(&self, state: &StageState, copy: &Copy, is_add: bool, from_context: bool) -> Fingerprint {
+        let mut key = Fingerprint::new(false);
+        key.word(if is_add { b"add 1" } else { b"copy 1" });
+        for layer in &state.layers {
+            key.word(layer.hex().as_bytes());
+        }
+        let rest = format!(
+            "{:?} {:?} {} {from_context}",
+            self.mode, copy.unpack, copy.parents
+        );
+        for part in [
+            &self.destination,
+            self.chown.as_deref().unwrap_or_default(),
+            &rest,
+        ] {
+            key.word(part.as_bytes());
+        }
+        for (name, text) in &self.heredocs {
+            key.word(name.as_bytes());
+            key.word(text.as_bytes());
+        }
+        key
+    }
+}
+
+pub(super) fn copy(
+    build: &Build<'_>,
+    state: &mut StageState,
+    located: &Located,
+    copy: &Copy,
+    number: usize,
+    stage: usize,
+    is_add: bool,
+) -> Result<(), BuildError> {
+    let failed = |message: String| at_line(build.request, located.first_line, message);
+    let words = Expanded::of(build, state, copy, is_add).map_err(failed)?;
+    let (from, from_context) = match &words.from {
+        Some(name) => (
+            build.source_tree(name, stage).map_err(failed)?.1,
+            build.request.contexts.contains_key(name),
+        ),
+        None => {
+            let context = &build.request.context;
+            let unreadable = |error| {
+                failed(format!(
+                    "cannot open the build context {}: {error}",
+                    context.display()
+                ))
+            };
+            (Tree::directory(context).map_err(unreadable)?, true)
+        }
+    };
+    let copying = |owner| Copying {
+        from: &from,
+        ignore: words.from.is_none().then_some(&build.ignore),
+        exclude: &words.exclude,
+        sources: &words.sources,
+        destination: &words.destination,
+        parents: copy.parents,
+        manner: Manner {
+            owner,
+            keep_owner: !from_context,
+            mode: words.mode,
+        },
+    };
+    let mut key = words.key(state, copy, is_add, from_context);
+    key.word(copying(None).fingerprint().map_err(failed)?.as_bytes());
+
+    build.layer(
+        state,
+        located,
+        number,
+        &key.finish(),
+        &mut |directories: &LayerDirectories| {
+            let into = Tree::writable(&directories.lower, directories.upper(), directories.work())
+                .map_err(|error| failed(format!("cannot open the image: {error}")))?;
+            let owner = words
+                .chown
+                .as_deref()
+                .map(|text| identity::owner(text, &into))
+                .transpose()
+                .map_err(failed)?;
+            let mut plain = copying(owner);
+            let mut rest = Vec::new();
+            for source in plain.sources {
+                let may_unpack = is_add && copy.unpack != Some(false);
+                if !may_unpack
+                    || !unpack_archive(build, &from, source, &into, &words.destination, owner)
+                        .map_err(failed)?
+                {
+                    rest.push(source.clone());
+                }
+            }
+            plain.sources = &rest;
+            if !rest.is_empty() {
+                plain.copy(&into).map_err(failed)?;
+            }
+            for (name, text) in &words.heredocs {
+                write_file(&into, &words.destination, name, text.as_bytes(), &plain.manner)
+                    .map_err(failed)?;
+            }
+            Ok(())
+        },
+    )
+}
+
+fn refuse_remote(sources: &[String], is_add: bool) -> Result<(), String> {
+    let remote = |source: &&String| {
+        ["http://", "https://", "git@", "git://", "ssh://"]
+            .iter()
+            .any(|scheme| source.starts_with(scheme))
+    };
+    match sources.iter().find(remote) {
+        Some(source) if is_add => Err(format!(
+            "ADD of a remote source is not supported: fetch `{source}` in a RUN step"
+        )),
+        Some(source) => Err(format!("COPY takes no URL: `{source}`")),
+        None => Ok(()),
+    }
+}
+
+fn octal(text: &str) -> Result<u32, String> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
+    let mode = u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| digits && *mode <= 0o7777);
+    mode.ok_or_else(|| format!("--chmod={text} is no octal mode such as 755"))
+}
+
+/// Unpacks a local archive, known by its content; false when the source is none.
+fn unpack_archive(
+    build: &Build<'_>,
+    from: &Tree,
+    source: &str,
+    into: &Tree,
+    destination: &str,
+    owner: Option<(u32, u32)>,
+) -> Result<bool, String> {
+    let path = clean(source);
+    if is_directory(from, &path) {
+        return Ok(false);
+    }
+    let Ok(file) = from.open(&path, OFlags::RDONLY | OFlags::NONBLOCK) else {
+        return Ok(false);
+    };
+    let mut file = File::from(file);
+    let mut head = [0; 512];
+    let mut length = 0;
+    while length < head.len() {
+        match file
+            .read(&mut head[length..])
+            .map_err(|error| format!("cannot read `{source}`: {error}"))?
+        {
+            0 => break,
+            count => length += count,
+        }
+    }
+    file.seek(SeekFrom::Start(0))
+        .map_err(|error| format!("cannot read `{source}`: {error}"))?;
+    unpack_step::unpack(
+        build.store,
+        source,
+        file,
+        &head[..length],
+        into,
+        destination,
+        owner,
+    )
+}

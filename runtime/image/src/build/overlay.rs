@@ -1,0 +1,94 @@
+//! In: layers and an upper directory. Out: their merged tree as a detached mount: a descriptor that no path of the host leads to.
+//! **Invariant:** every path below it is resolved by openat2 inside it; nothing is ever mounted where others see it.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags, ResolveFlags};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
+    fsmount, fsopen,
+};
+
+/// Inside the tree whatever links say.
+pub(crate) const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
+
+/// A merged tree. Its root is the descriptor.
+#[derive(Debug)]
+pub(crate) struct Tree(OwnedFd);
+
+impl Tree {
+    /// Layers (top-most first) under `upper`, which receives every change. Without layers the tree is `upper` itself.
+    pub(crate) fn writable(lower: &[PathBuf], upper: &Path, work: &Path) -> io::Result<Self> {
+        if lower.is_empty() {
+            return Ok(Self(open_directory(upper)?));
+        }
+        overlay(lower, Some((upper, work))).map(Self)
+    }
+
+    /// Layers (top-most first) to read from.
+    pub(crate) fn readable(lower: &[PathBuf]) -> io::Result<Self> {
+        match lower {
+            [] => Err(io::ErrorKind::NotFound.into()),
+            [single] => Ok(Self(open_directory(single)?)),
+            several => overlay(several, None).map(Self),
+        }
+    }
+
+    /// A plain directory of the host as a tree.
+    pub(crate) fn directory(path: &Path) -> io::Result<Self> {
+        Ok(Self(open_directory(path)?))
+    }
+
+    pub(crate) fn root(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// Opens a path inside, following links inside.
+    pub(crate) fn open(&self, path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
+        Ok(rustix::fs::openat2(
+            &self.0,
+            path,
+            flags | OFlags::CLOEXEC,
+            Mode::empty(),
+            INSIDE,
+        )?)
+    }
+}
+
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(
+        path,
+        OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?)
+}
+
+fn overlay(lower: &[PathBuf], upper: Option<(&Path, &Path)>) -> io::Result<OwnedFd> {
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let context = context.as_fd();
+    for layer in lower {
+        // One option a layer, so that no path is ever split at `:` (Linux 6.5).
+        fsconfig_set_string(context, "lowerdir+", layer)?;
+    }
+    if let Some((upper, work)) = upper {
+        fsconfig_set_string(context, "upperdir", upper)?;
+        fsconfig_set_string(context, "workdir", work)?;
+        // The upper directory becomes a layer of its own: it must not refer to the ones below it.
+        fsconfig_set_string(context, "redirect_dir", "off")?;
+        fsconfig_set_string(context, "metacopy", "off")?;
+        fsconfig_set_flag(context, "volatile")?;
+    }
+    fsconfig_create(context)?;
+    Ok(fsmount(
+        context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::empty(),
+    )?)
+}

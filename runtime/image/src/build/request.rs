@@ -1,0 +1,144 @@
+//! In: what a build is asked for. Out: the request, the events it reports and the ways it fails.
+//! **Invariant:** plain data; the caller has read the Dockerfile and resolved every path.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::error::ImageError;
+use crate::image::Image;
+
+/// A build.
+#[derive(Debug, Clone, Default)]
+pub struct BuildRequest {
+    /// Absolute directory that COPY reads from.
+    pub context: PathBuf,
+    /// Text of the Dockerfile.
+    pub dockerfile: String,
+    /// Its path, for messages.
+    pub dockerfile_name: String,
+    /// Text of the `.dockerignore` that holds.
+    pub dockerignore: String,
+    /// Build arguments; one without a value is unset.
+    pub arguments: BTreeMap<String, Option<String>>,
+    /// Stage that is the result; none is the last.
+    pub target: Option<String>,
+    /// Labels added to the image.
+    pub labels: BTreeMap<String, String>,
+    /// Do not use what earlier builds made.
+    pub no_cache: bool,
+    /// Further contexts by name: directories, or images.
+    pub contexts: BTreeMap<String, NamedContext>,
+    /// Lines of `/etc/hosts` in RUN: name and address.
+    pub extra_hosts: Vec<(String, String)>,
+    /// Network of RUN: `none`, `host`, or none for the default.
+    pub network: Option<String>,
+    /// Secrets by id.
+    pub secrets: BTreeMap<String, Vec<u8>>,
+    /// Bytes of `/dev/shm` in RUN.
+    pub shm_size: Option<u64>,
+}
+
+/// A context besides the main one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NamedContext {
+    /// An absolute directory.
+    Directory(PathBuf),
+    /// An image, by reference.
+    Image(String),
+}
+
+/// What happens during a build.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BuildEvent {
+    /// A step begins.
+    Step {
+        /// From 1.
+        number: usize,
+        /// How many there are.
+        total: usize,
+        /// Its stage's name or number.
+        stage: String,
+        /// As written, the first line.
+        text: String,
+    },
+    /// It was made before.
+    Cached {
+        /// Which.
+        number: usize,
+    },
+    /// A RUN printed this.
+    Output {
+        /// Which.
+        number: usize,
+        /// To standard error.
+        stderr: bool,
+        /// Bytes, as they came.
+        bytes: Vec<u8>,
+    },
+    /// It is done.
+    Done {
+        /// Which.
+        number: usize,
+        /// How long it took.
+        took: Duration,
+    },
+    /// Something to know that does not stop the build.
+    Warning {
+        /// Line of the Dockerfile.
+        line: usize,
+        /// What.
+        message: String,
+    },
+}
+
+/// Finds a base image, pulling it when it is missing.
+pub type FindImage<'a> = &'a (dyn Fn(&str) -> Result<Image, String> + Sync);
+
+/// Why a build failed.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The Dockerfile is wrong, or a step cannot be done; the message has the line as written.
+    #[error("{dockerfile}:{line}: {message}\n  {line} | {text}")]
+    Step {
+        /// Path.
+        dockerfile: String,
+        /// From 1.
+        line: usize,
+        /// The line.
+        text: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// A RUN ended with an error.
+    #[error("{dockerfile}:{line}: the command ended with exit code {code}\n  {line} | {text}{}", tail(.output))]
+    Command {
+        /// Path.
+        dockerfile: String,
+        /// From 1.
+        line: usize,
+        /// The line.
+        text: String,
+        /// Its exit code.
+        code: i32,
+        /// The last lines it printed.
+        output: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] ImageError),
+    /// The caller asked to stop.
+    #[error("the build was cancelled")]
+    Cancelled,
+}
+
+fn tail(output: &str) -> String {
+    if output.trim().is_empty() {
+        return String::new();
+    }
+    output
+        .lines()
+        .fold("\nlast lines it printed:".to_owned(), |text, line| {
+            text + "\n  > " + line
+        })
+}

@@ -1,0 +1,296 @@
+//! In: the `--mount` flags of a RUN. Out: mounts for the runner, made ready.
+//! **Invariant:** an id or path of the Dockerfile is never a path of the host: ids are hashed, paths resolved inside their tree.
+
+use std::fs;
+
+use rustix::fs::OFlags;
+
+use super::builder::Build;
+use super::copy::{Copying, clean};
+use super::dockerfile::{Mount, MountKind};
+use super::ignore::PatternList;
+use super::overlay::Tree;
+use super::step::{StepMount, StepMountSource};
+use super::transfer::Manner;
+use super::workdir_step::absolute;
+use crate::store::PreparedLayer;
+
+/// Mounts of a RUN, ready, and what has to live as long as the command.
+pub(super) struct Prepared {
+    pub(super) mounts: Vec<StepMount>,
+    pub(super) environment: Vec<String>,
+    held: Vec<Held>,
+}
+
+/// What lives as long as the command.
+enum Held {
+    Scratch { _directory: PreparedLayer },
+    Lock { _file: fs::File },
+}
+
+pub(super) fn expanded(
+    mount: &Mount,
+    word: &dyn Fn(&str) -> Result<String, String>,
+) -> Result<Mount, String> {
+    let each = |text: &Option<String>| text.as_deref().map(word).transpose();
+    Ok(Mount {
+        target: each(&mount.target)?,
+        source: each(&mount.source)?,
+        from: each(&mount.from)?,
+        id: each(&mount.id)?,
+        ..mount.clone()
+    })
+}
+
+/// What a bind mount shows is read by the command, so it counts.
+pub(super) fn bind_fingerprint(build: &Build<'_>, mount: &Mount, stage: usize) -> Result<String, String> {
+    if mount.kind != MountKind::Bind {
+        return Ok(String::new());
+    }
+    with_source(build, mount, stage, &mut |copying| copying.fingerprint())
+}
+
+/// Calls back with what a bind mount copies.
+fn with_source(
+    build: &Build<'_>,
+    mount: &Mount,
+    stage: usize,
+    call: &mut dyn FnMut(&Copying<'_>) -> Result<String, String>,
+) -> Result<String, String> {
+    let tree = match &mount.from {
+        Some(name) => build.source_tree(name, stage)?.1,
+        None => Tree::directory(&build.request.context)
+            .map_err(|error| format!("cannot open the build context: {error}"))?,
+    };
+    let exclude = PatternList::default();
+    let sources = [mount.source.clone().unwrap_or_else(|| ".".to_owned())];
+    call(&Copying {
+        from: &tree,
+        ignore: mount.from.is_none().then_some(&build.ignore),
+        exclude: &exclude,
+        sources: &sources,
+        destination: "/",
+        parents: false,
+        manner: Manner {
+            keep_owner: true,
+            ..Manner::default()
+        },
+    })
+}
+
+pub(super) fn prepare(
+    build: &Build<'_>,
+    mounts: &[Mount],
+    stage: usize,
+    working_directory: &str,
+) -> Result<Prepared, String> {
+    let mut prepared = Prepared {
+        mounts: Vec::new(),
+        environment: Vec::new(),
+        held: Vec::new(),
+    };
+    for mount in mounts {
+        let target = || {
+            let text = mount
+                .target
+                .as_deref()
+                .ok_or_else(|| "RUN --mount needs target=".to_owned())?;
+            Ok::<_, String>(absolute(working_directory, text))
+        };
+        match mount.kind {
+            MountKind::Bind => bind(build, mount, stage, target()?, &mut prepared)?,
+            MountKind::Cache => cache(build, mount, stage, target()?, &mut prepared)?,
+            MountKind::Tmpfs => {
+                let size = mount.size.as_deref().map(bytes).transpose()?;
+                prepared.mounts.push(StepMount {
+                    target: target()?,
+                    read_only: false,
+                    source: StepMountSource::Tmpfs(size),
+                });
+            }
+            MountKind::Secret => secret(build, mount, working_directory, &mut prepared)?,
+            MountKind::Ssh => {
+                return Err(
+                    "RUN --mount=type=ssh is not supported: no agent is forwarded to builds".to_owned(),
+                );
+            }
+        }
+    }
+    Ok(prepared)
+}
+
+fn bind(
+    build: &Build<'_>,
+    mount: &Mount,
+    stage: usize,
+    target: String,
+    prepared: &mut Prepared,
+) -> Result<(), String> {
+    let read_only = mount.read_only.unwrap_or(true);
+    if let Some(name) = &mount.from {
+        let lower = build.source_tree(name, stage)?.0;
+        let path = format!("/{}", clean(mount.source.as_deref().unwrap_or("/")).display());
+        let source = StepMountSource::Layers(lower, path);
+        prepared.mounts.push(StepMount {
+            target,
+            read_only,
+            source,
+        });
+        return Ok(());
+    }
+    // A copy: what the .dockerignore leaves out stays invisible, and writes are thrown away.
+    let scratch = build.store.prepare_layer().map_err(|error| error.to_string())?;
+    let into = Tree::directory(scratch.path()).map_err(|error| error.to_string())?;
+    with_source(build, mount, stage, &mut |copying| {
+        copying.copy(&into).map(|()| String::new())
+    })?;
+    let source = clean(mount.source.as_deref().unwrap_or("."));
+    let single = build.request.context.join(&source).is_file();
+    let path = if single {
+        scratch.path().join(source.file_name().unwrap_or_default())
+    } else {
+        scratch.path().to_owned()
+    };
+    prepared.mounts.push(StepMount {
+        target,
+        read_only,
+        source: StepMountSource::Bind(path),
+    });
+    prepared.held.push(Held::Scratch { _directory: scratch });
+    Ok(())
+}
+
+fn cache(
+    build: &Build<'_>,
+    mount: &Mount,
+    stage: usize,
+    target: String,
+    prepared: &mut Prepared,
+) -> Result<(), String> {
+    let id = mount.id.clone().unwrap_or_else(|| target.clone());
+    // The id is the user's text: only its digest is ever a file name.
+    let name = crate::digest::Digest::of(id.as_bytes()).hex();
+    let directory = build.store.root().join("build-mounts").join(&name);
+    let failed = |error: std::io::Error| format!("cannot make the cache mount `{id}`: {error}");
+    if !directory.exists() {
+        fs::create_dir_all(&directory).map_err(failed)?;
+        let number = |text: &Option<String>| {
+            text.as_deref()
+                .map_or(Ok(0), str::parse::<u32>)
+                .map_err(|_| format!("cache mount `{id}`: owner is no number"))
+        };
+        let mode = mount
+            .mode
+            .as_deref()
+            .map_or(Ok(0o755), |text| u32::from_str_radix(text, 8))
+            .map_err(|_| format!("cache mount `{id}`: mode is not octal"))?;
+        std::os::unix::fs::chown(&directory, Some(number(&mount.uid)?), Some(number(&mount.gid)?))
+            .map_err(failed)?;
+        fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(mode))
+            .map_err(failed)?;
+        if mount.from.is_some() {
+            let into = Tree::directory(&directory).map_err(failed)?;
+            with_source(build, mount, stage, &mut |copying| {
+                copying.copy(&into).map(|()| String::new())
+            })?;
+        }
+    }
+    match mount.sharing.as_deref() {
+        None | Some("shared") => {}
+        Some("locked" | "private") => {
+            let path = build
+                .store
+                .root()
+                .join("build-mounts")
+                .join(format!("{name}.lock"));
+            let lock = fs::File::create(&path).map_err(failed)?;
+            lock.lock().map_err(failed)?;
+            prepared.held.push(Held::Lock { _file: lock });
+        }
+        Some(other) => return Err(format!("sharing={other} is none of shared, private and locked")),
+    }
+    let mut path = directory;
+    if let Some(source) = mount.source.as_deref().filter(|_| mount.from.is_none()) {
+        let inside = Tree::directory(&path).map_err(failed)?;
+        let clean = clean(source);
+        inside
+            .open(&clean, OFlags::PATH | OFlags::DIRECTORY)
+            .map_err(failed)?;
+        path = path.join(clean);
+    }
+    prepared.mounts.push(StepMount {
+        target,
+        read_only: mount.read_only.unwrap_or(false),
+        source: StepMountSource::Bind(path),
+    });
+    Ok(())
+}
+
+fn secret(
+    build: &Build<'_>,
+    mount: &Mount,
+    working_directory: &str,
+    prepared: &mut Prepared,
+) -> Result<(), String> {
+    let named = mount
+        .id
+        .clone()
+        .or_else(|| mount.target.as_deref()?.rsplit('/').next().map(str::to_owned));
+    let id = named.ok_or("RUN --mount=type=secret needs id=")?;
+    let Some(value) = build.request.secrets.get(&id) else {
+        return if mount.required {
+            Err(format!(
+                "the build has no secret `{id}`, which this step requires"
+            ))
+        } else {
+            Ok(())
+        };
+    };
+    if let Some(name) = &mount.env {
+        prepared
+            .environment
+            .push(format!("{name}={}", String::from_utf8_lossy(value)));
+        if mount.target.is_none() {
+            return Ok(());
+        }
+    }
+    let number = |text: &Option<String>| {
+        text.as_deref()
+            .map_or(Ok(0), str::parse::<u32>)
+            .map_err(|_| format!("secret `{id}`: owner is no number"))
+    };
+    let mode = mount
+        .mode
+        .as_deref()
+        .map_or(Ok(0o400), |text| u32::from_str_radix(text, 8))
+        .map_err(|_| format!("secret `{id}`: mode is not octal"))?;
+    let target = mount.target.as_deref().map_or_else(
+        || format!("/run/secrets/{id}"),
+        |target| absolute(working_directory, target),
+    );
+    let source = StepMountSource::Content(value.clone(), mode, number(&mount.uid)?, number(&mount.gid)?);
+    prepared.mounts.push(StepMount {
+        target,
+        read_only: true,
+        source,
+    });
+    Ok(())
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let lower = text.to_ascii_lowercase();
+    let lower = lower.trim_end_matches('b');
+    let (digits, unit) = lower.split_at(lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len()));
+    let factor = match unit {
+        "" => 1,
+        "k" => 1 << 10,
+        "m" => 1 << 20,
+        "g" => 1 << 30,
+        _ => return Err(format!("size={text} is no size such as 64m")),
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|count| count.checked_mul(factor))
+        .ok_or_else(|| format!("size={text} is no size such as 64m"))
+}

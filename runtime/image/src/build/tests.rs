@@ -1,0 +1,248 @@
+//! Whole builds on a real store: COPY and metadata for real, RUN by a stand-in that writes a file into the upper directory.
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+
+use super::step::{RunStep, StepRunner};
+use super::*;
+use crate::image::Image;
+use crate::store::ImageStore;
+
+struct Bench {
+    root: tempfile::TempDir,
+    store: ImageStore,
+    ran: Mutex<Vec<RunStep>>,
+}
+
+impl StepRunner for Bench {
+    fn run(&self, step: &RunStep, output: &mut dyn FnMut(bool, &[u8])) -> Result<i32, String> {
+        let command = step.arguments.last().cloned().unwrap_or_default();
+        self.ran.lock().expect("lock").push(step.clone());
+        if let Some(code) = command.strip_prefix("exit ") {
+            output(true, b"it broke\n");
+            return Ok(code.parse().expect("code"));
+        }
+        fs::write(step.upper.join("ran"), command).expect("write");
+        Ok(0)
+    }
+}
+
+impl Bench {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let root = tempfile::tempdir().expect("directory");
+        let store = ImageStore::open(&root.path().join("store")).expect("store");
+        let bench = Self {
+            root,
+            store,
+            ran: Mutex::new(Vec::new()),
+        };
+        for (path, content) in files {
+            bench.file(path, content);
+        }
+        bench
+    }
+
+    fn file(&self, path: &str, content: &str) {
+        let path = self.root.path().join("context").join(path);
+        fs::create_dir_all(path.parent().expect("parent")).expect("directory");
+        fs::write(path, content).expect("write");
+    }
+
+    fn build_with(
+        &self,
+        dockerfile: &str,
+        change: impl FnOnce(&mut BuildRequest),
+    ) -> (Result<Image, BuildError>, usize) {
+        let mut request = BuildRequest {
+            context: self.root.path().join("context"),
+            dockerfile: dockerfile.to_owned(),
+            dockerfile_name: "Dockerfile".to_owned(),
+            ..BuildRequest::default()
+        };
+        change(&mut request);
+        let cached = Mutex::new(0);
+        let events = |event: BuildEvent| {
+            *cached.lock().expect("lock") += usize::from(matches!(event, BuildEvent::Cached { .. }));
+        };
+        let find = |name: &str| Err::<Image, _>(format!("no image {name}"));
+        let result = build(
+            &self.store,
+            &request,
+            &find,
+            self,
+            &events,
+            &AtomicBool::new(false),
+        );
+        (result, cached.into_inner().expect("lock"))
+    }
+
+    fn build(&self, dockerfile: &str) -> Image {
+        self.build_with(dockerfile, |_| {}).0.expect("builds")
+    }
+
+    fn runs(&self) -> usize {
+        self.ran.lock().expect("lock").len()
+    }
+}
+
+fn content(image: &Image, path: &str) -> Option<String> {
+    image
+        .layer_directories()
+        .iter()
+        .find_map(|layer| fs::read_to_string(layer.join(path)).ok())
+}
+
+const DOCKERFILE: &str = "FROM scratch\nARG WHO=world\nENV GREETING=hello\nWORKDIR /app\nCOPY a.txt .\nRUN make $WHO\nUSER app\nEXPOSE 80\nCMD [\"/app/x\"]\n";
+
+#[test]
+fn a_second_build_is_all_cache_and_the_same_image() {
+    let bench = Bench::new(&[("a.txt", "a")]);
+    let first = bench.build(DOCKERFILE);
+    assert_eq!(content(&first, "app/a.txt").as_deref(), Some("a"));
+    assert_eq!(
+        (first.config.working_dir.as_str(), first.config.user.as_str()),
+        ("/app", "app")
+    );
+    let (second, cached) = bench.build_with(DOCKERFILE, |_| {});
+    assert_eq!(
+        (second.expect("builds").id, cached, bench.runs()),
+        (first.id, 3, 1)
+    );
+    let environment = bench.ran.lock().expect("lock")[0].environment.clone();
+    assert!(
+        environment.contains(&"WHO=world".to_owned()) && environment.contains(&"GREETING=hello".to_owned())
+    );
+}
+
+#[test]
+fn a_changed_file_or_argument_redoes_what_depends_on_it() {
+    let bench = Bench::new(&[("a.txt", "a")]);
+    let first = bench.build(DOCKERFILE);
+    bench.file("a.txt", "b");
+    let second = bench.build(DOCKERFILE);
+    assert_eq!(
+        (content(&second, "app/a.txt").as_deref(), bench.runs()),
+        (Some("b"), 2)
+    );
+    assert_ne!(first.id, second.id);
+    let argument = BTreeMap::from([("WHO".to_owned(), Some("you".to_owned()))]);
+    bench
+        .build_with(DOCKERFILE, |request| request.arguments = argument)
+        .0
+        .expect("builds");
+    assert_eq!(bench.runs(), 3);
+    bench
+        .build_with(DOCKERFILE, |request| request.no_cache = true)
+        .0
+        .expect("builds");
+    assert_eq!(bench.runs(), 4);
+}
+
+#[test]
+fn stages_feed_each_other_and_unused_ones_are_not_built() {
+    let bench = Bench::new(&[("a.txt", "a")]);
+    let text = "FROM scratch AS base\nCOPY a.txt /a\nFROM scratch AS unused\nRUN never\nFROM scratch\nCOPY --from=base /a /b\nCOPY --from=0 /a /c/\n";
+    let image = bench.build(text);
+    assert_eq!(
+        (content(&image, "b").as_deref(), content(&image, "c/a").as_deref()),
+        (Some("a"), Some("a"))
+    );
+    assert_eq!(bench.runs(), 0);
+    let target = bench
+        .build_with(text, |request| request.target = Some("Base".to_owned()))
+        .0
+        .expect("builds");
+    assert_eq!(content(&target, "a").as_deref(), Some("a"));
+}
+
+#[test]
+fn a_failing_command_shows_its_line_and_its_last_words() {
+    let bench = Bench::new(&[("a", "")]);
+    let error = bench
+        .build_with("FROM scratch\nRUN exit 3\n", |_| {})
+        .0
+        .expect_err("fails")
+        .to_string();
+    assert_eq!(
+        error,
+        "Dockerfile:2: the command ended with exit code 3\n  2 | RUN exit 3\nlast lines it printed:\n  > it broke"
+    );
+    assert!(
+        bench.build_with("FROM scratch\nRUN exit 3\n", |_| {}).0.is_err(),
+        "a failure is not cached"
+    );
+}
+
+#[test]
+fn mistakes_point_into_the_dockerfile() {
+    let bench = Bench::new(&[("a", "")]);
+    let error = |text: &str| bench.build_with(text, |_| {}).0.expect_err("fails").to_string();
+    assert_eq!(
+        error("FROM scratch\nCOPY none /\n"),
+        "Dockerfile:2: `none` is not there\n  2 | COPY none /"
+    );
+    assert!(error("FROM scratch\nCOPPY a b\n").contains("did you mean `COPY`?"));
+    assert!(error("FROM $BASE\n").contains("expands to nothing"));
+    assert!(error("FROM nowhere\n").starts_with("Dockerfile:1: no image nowhere"));
+    assert!(error("FROM scratch\nADD http://a/b /\n").contains("not supported"));
+    assert!(error("FROM scratch\nRUN --security=insecure x\n").contains("refused"));
+}
+
+#[test]
+fn heredocs_and_archives() {
+    let bench = Bench::new(&[]);
+    let mut archive = tar::Builder::new(flate2::write::GzEncoder::new(
+        Vec::new(),
+        flate2::Compression::fast(),
+    ));
+    let mut header = tar::Header::new_gnu();
+    header.set_size(2);
+    header.set_mode(0o640);
+    header.set_uid(5);
+    archive
+        .append_data(&mut header, "inside/.wh.file", &b"hi"[..])
+        .expect("entry");
+    let bytes = archive
+        .into_inner()
+        .and_then(flate2::write::GzEncoder::finish)
+        .expect("archive");
+    fs::create_dir_all(bench.root.path().join("context")).expect("directory");
+    fs::write(bench.root.path().join("context/a.tgz"), bytes).expect("write");
+    let image = bench.build(
+        "FROM scratch\nARG N=5\nCOPY <<EOF /etc/conf\nn=$N\nEOF\nADD a.tgz /opt/\nCOPY a.tgz /plain/\n",
+    );
+    assert_eq!(content(&image, "etc/conf").as_deref(), Some("n=5\n"));
+    assert_eq!(content(&image, "opt/inside/.wh.file").as_deref(), Some("hi"));
+    assert!(
+        image
+            .layer_directories()
+            .iter()
+            .any(|layer| layer.join("plain/a.tgz").exists())
+    );
+}
+
+#[test]
+fn secrets_reach_the_command_but_neither_key_nor_layer() {
+    let bench = Bench::new(&[]);
+    let text = "FROM scratch\nRUN --mount=type=secret,id=token,required cat\n";
+    let with = |value: &str| {
+        bench
+            .build_with(text, |request| {
+                drop(request.secrets.insert("token".into(), value.into()));
+            })
+            .0
+    };
+    with("one").expect("builds");
+    with("two").expect("builds");
+    assert_eq!(bench.runs(), 1, "another secret is no reason to build again");
+    assert!(
+        bench
+            .build_with(
+                "FROM scratch\nRUN --mount=type=secret,id=token,required x\n",
+                |_| {}
+            )
+            .0
+            .is_err()
+    );
+}

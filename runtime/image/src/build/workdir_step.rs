@@ -1,0 +1,67 @@
+//! In: WORKDIR. Out: the configuration, and a layer when the directory has to be made.
+//! Made directories belong to the USER in force.
+
+use std::path::Path;
+
+use super::builder::{Build, at_line};
+use super::copy::{clean, directory, is_directory};
+use super::dockerfile::Located;
+use super::fingerprint::Fingerprint;
+use super::identity;
+use super::overlay::Tree;
+use super::request::BuildError;
+use super::stage_state::StageState;
+use super::transfer::Manner;
+
+pub(super) fn workdir(
+    build: &Build<'_>,
+    state: &mut StageState,
+    located: &Located,
+    path: &str,
+    number: usize,
+) -> Result<(), BuildError> {
+    let failed = |message: String| at_line(build.request, located.first_line, message);
+    let absolute = absolute(&state.document.config.working_dir, path);
+    state.document.config.working_dir.clone_from(&absolute);
+    let lower = build.lower(&state.layers)?;
+    if !lower.is_empty() {
+        let tree =
+            Tree::readable(&lower).map_err(|error| failed(format!("cannot open the image: {error}")))?;
+        if is_directory(&tree, Path::new(&absolute)) {
+            state.record(located, None, None);
+            return Ok(());
+        }
+    }
+    let user = state.document.config.user.clone();
+    let mut key = Fingerprint::new(false);
+    key.word(b"workdir 1");
+    for layer in &state.layers {
+        key.word(layer.hex().as_bytes());
+    }
+    key.word(absolute.as_bytes());
+    key.word(user.as_bytes());
+    build.layer(state, located, number, &key.finish(), &mut |directories| {
+        let opened = |error: std::io::Error| failed(format!("cannot make {absolute}: {error}"));
+        let tree =
+            Tree::writable(&directories.lower, directories.upper(), directories.work()).map_err(opened)?;
+        let owner = identity::user(&user, &tree).map_err(failed)?;
+        let manner = Manner {
+            owner: Some(owner),
+            ..Manner::default()
+        };
+        directory(&tree, Path::new(&absolute), &manner)
+            .map(drop)
+            .map_err(opened)
+    })
+}
+
+/// The path from the working directory so far.
+pub(super) fn absolute(working_directory: &str, path: &str) -> String {
+    let joined = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        format!("{working_directory}/{path}")
+    };
+    let clean = clean(&joined);
+    format!("/{}", clean.display())
+}
