@@ -119,12 +119,14 @@ fn flags_of_copy_run_and_healthcheck() {
 
 #[test]
 fn key_values_old_and_new() {
-    let pairs = |text: &str| match one(text) {
-        Instruction::Env(pairs) => pairs
+    let pairs = |text: &str| {
+        let Instruction::Env(pairs) = one(text) else {
+            panic!("no ENV")
+        };
+        pairs
             .into_iter()
             .map(|pair| (pair.name, pair.value))
-            .collect::<Vec<_>>(),
-        other => panic!("{other:?}"),
+            .collect::<Vec<_>>()
     };
     assert_eq!(
         pairs("ENV A=1 B=\"x y\" C=a\\ b"),
