@@ -10,7 +10,7 @@ mod reconcile;
 mod step;
 
 pub use execute::{Executor, Failure, Outcome};
-pub use inputs::{Origin, read_inputs};
+pub use inputs::read_inputs;
 pub use observe::observe;
 pub use prepare::{Prepared, prepare, remembered};
 pub use reconcile::{Engine, EngineError, PARALLEL, Preview};

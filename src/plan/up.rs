@@ -95,7 +95,8 @@ impl<'a> Planner<'a> {
     /// The fate of every container that is not a leaving orphan.
     fn judge(&self, selected: &[ServiceName], remade: &BTreeSet<String>) -> Diffs<'a> {
         let mut of: HashMap<&str, Vec<&'a ContainerState>> = HashMap::new();
-        for state in self.observed.containers.iter().filter(|state| !state.one_off) {
+        let stays = |state: &&ContainerState| !state.one_off && !self.is_leaving_orphan(state);
+        for state in self.observed.containers.iter().filter(stays) {
             of.entry(state.service.as_str()).or_default().push(state);
         }
         let mut diffs = Diffs::new();
@@ -167,18 +168,28 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// Whether a container goes because nothing in the files stands for it.
+    fn is_leaving_orphan(&self, state: &ContainerState) -> bool {
+        let orphan = if state.one_off {
+            matches!(state.status, Status::Exited { .. })
+        } else {
+            !self.wanted.knows(&state.service)
+        };
+        self.up.remove_orphans && orphan
+    }
+
     /// Containers that are not in any diff's future: removed or replaced ones, and orphans when they are to go; with the reason.
     fn leaving(&mut self, diffs: &Diffs<'a>) -> Leaving<'a> {
         let mut leaving = IndexMap::new();
-        let orphan = |state: &ContainerState| {
-            !state.one_off && !self.wanted.knows(&state.service)
-                || state.one_off && matches!(state.status, Status::Exited { .. })
-        };
-        if self.up.remove_orphans {
-            for state in self.observed.containers.iter().filter(|state| orphan(state)) {
-                leaving.insert(state.id.clone(), (state, Reason::Orphan));
-            }
-        } else {
+        let orphans = self
+            .observed
+            .containers
+            .iter()
+            .filter(|state| self.is_leaving_orphan(state));
+        for state in orphans {
+            leaving.insert(state.id.clone(), (state, Reason::Orphan));
+        }
+        if !self.up.remove_orphans {
             self.notes
                 .extend(super::down::orphan_note(self.wanted, self.observed));
         }

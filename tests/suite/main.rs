@@ -4,5 +4,6 @@
 mod host;
 mod images;
 mod operate;
+mod plan;
 mod registry;
 mod reload;

@@ -2,8 +2,6 @@
 //! **Invariant:** the user's labels never override the engine's.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeMap;
-
 use rcompose_runtime::request::ContainerRequest;
 
 use super::Facts;
@@ -11,16 +9,6 @@ use crate::model::{Project, Service};
 
 /// Prefix of the engine's labels.
 pub(super) const PREFIX: &str = "com.docker.compose.";
-
-/// The user's labels: label files, overridden by `labels:`.
-pub(super) fn own(service: &Service, facts: &Facts) -> BTreeMap<String, String> {
-    let from_files = facts.labels.get(&service.name).into_iter().flatten().cloned();
-    let own = service
-        .labels
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()));
-    from_files.chain(own).collect()
-}
 
 /// Adds the engine's labels.
 pub(super) fn add(request: &mut ContainerRequest, project: &Project, service: &Service, facts: &Facts) {

@@ -24,10 +24,9 @@ pub(in crate::engine) use resources::plain_volume;
 pub use resources::{network_request, volume_request};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::engine::inputs::Origin;
 use crate::model::service::{Hook, NamespaceMode, NamespaceRef, Restart};
 use crate::model::units::parse_bytes;
-use crate::model::{Project, Service, ServiceName};
+use crate::model::{Project, Service};
 use crate::source::span::Span;
 
 /// What files said, read before.
@@ -35,12 +34,17 @@ use crate::source::span::Span;
 pub struct Facts {
     /// Where the project came from.
     pub origin: Origin,
-    /// Variables of each service's environment files, in order: the last of a name counts.
-    pub environment: BTreeMap<ServiceName, Vec<(String, String)>>,
-    /// Labels of each service's label files, in order: the last of a name counts.
-    pub labels: BTreeMap<ServiceName, Vec<(String, String)>>,
     /// Content of the files behind configs and secrets.
     pub contents: BTreeMap<Utf8PathBuf, Content>,
+}
+
+/// Where a project came from, as its containers' labels say it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// Compose files, absolute.
+    pub config_files: Vec<String>,
+    /// `--env-file` and `.env` files, absolute.
+    pub env_files: Vec<String>,
 }
 
 /// What was found at a path.
@@ -131,11 +135,11 @@ fn request(
         number: 0,
         one_off: false,
         config_hash: String::new(),
-        labels: label::own(service, facts),
+        labels: resources::own(&service.labels),
         image: image_name(project, service),
         command: service.command.clone(),
         entrypoint: service.entrypoint.clone(),
-        environment: environment(service, facts),
+        environment: pairs(&service.environment),
         working_directory: service.working_dir.clone(),
         user: service.user.clone(),
         additional_groups: service.group_add.clone(),
@@ -175,16 +179,6 @@ fn request(
         health: health(service),
         log: logging(service, diagnostics),
     }
-}
-
-/// Variables of the environment files, overridden by `environment:`.
-fn environment(service: &Service, facts: &Facts) -> Vec<(String, Option<String>)> {
-    let from_files = facts.environment.get(&service.name).into_iter().flatten();
-    let mut all: IndexMap<String, Option<String>> = from_files
-        .map(|(name, value)| (name.clone(), Some(value.clone())))
-        .collect();
-    all.extend(service.environment.clone());
-    pairs(&all)
 }
 
 fn pairs(map: &IndexMap<String, Option<String>>) -> Vec<(String, Option<String>)> {

@@ -150,7 +150,7 @@ fn make_volume(
     request
 }
 
-fn own(labels: &IndexMap<String, String>) -> BTreeMap<String, String> {
+pub(super) fn own(labels: &IndexMap<String, String>) -> BTreeMap<String, String> {
     labels
         .iter()
         .map(|(name, value)| (name.clone(), value.clone()))

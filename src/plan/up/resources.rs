@@ -127,7 +127,8 @@ impl Planner<'_> {
                 .networks
                 .get(name)
                 .map_or_else(Vec::new, |state| network_changes(&state.request, &request));
-            let reason = Reason::Changed(keys);
+            let settings = || vec!["its settings".to_owned()];
+            let reason = Reason::Changed(if keys.is_empty() { settings() } else { keys });
             let remove = Action::RemoveNetwork { name: name.clone() };
             let removed = self.schedule.push(remove, reason.clone(), unwired.to_vec());
             steps.push(
