@@ -432,10 +432,7 @@ mod tests {
             ("a@md5:beef", "invalid digest"),
             ("https://a.b/c", "invalid registry \"https:\""),
             (&long, "invalid part"),
-            (
-                &"a/".repeat(130).trim_end_matches('/').to_owned(),
-                "longer than 255",
-            ),
+            ("a/".repeat(130).trim_end_matches('/'), "longer than 255"),
             (&long_tag, "invalid tag"),
         ] {
             let message = typed.parse::<Reference>().unwrap_err().to_string();

@@ -15,6 +15,7 @@ use crate::digest::Digest;
 use crate::manifest::{ACCEPTED, ManifestDocument, ManifestError};
 use crate::reference::Reference;
 
+mod agent;
 mod connection;
 
 pub(crate) use connection::backoff;

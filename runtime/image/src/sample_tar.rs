@@ -101,7 +101,7 @@ impl SampleTar {
         let mut content = Vec::new();
         for (key, value) in records {
             let rest = key.len() + value.len() + 3;
-            let length = (rest + 1..)
+            let length = (rest + 1..rest + 20)
                 .find(|length| rest + length.to_string().len() == *length)
                 .unwrap();
             write!(content, "{length} {key}=").unwrap();

@@ -115,7 +115,7 @@ impl ImageStore {
             config: document.config.clone(),
             layers: self.root.join("layers"),
         };
-        self.write_json(&self.image_path(&id), &image, true)?;
+        write_json(&self.image_path(&id), &image, true)?;
         Ok(image)
     }
 
@@ -226,14 +226,6 @@ impl ImageStore {
         fs::rename(file, &path).map_err(ImageError::path("create", &path))
     }
 
-    fn write_json(&self, path: &Path, value: &impl Serialize, durable: bool) -> Result<(), ImageError> {
-        let bytes = serde_json::to_vec(value).map_err(|source| ImageError::Record {
-            path: path.to_owned(),
-            source,
-        })?;
-        write_atomically(path, &bytes, durable)
-    }
-
     fn sync(&self) -> Result<(), ImageError> {
         let directory = File::open(&self.root).map_err(ImageError::path("open", &self.root))?;
         syncfs(&directory).map_err(ImageError::errno("sync", &self.root))
@@ -251,6 +243,14 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ImageError> 
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(ImageError::path("read", path)(error)),
     }
+}
+
+fn write_json(path: &Path, value: &impl Serialize, durable: bool) -> Result<(), ImageError> {
+    let bytes = serde_json::to_vec(value).map_err(|source| ImageError::Record {
+        path: path.to_owned(),
+        source,
+    })?;
+    write_atomically(path, &bytes, durable)
 }
 
 /// A name no other thread or process uses now.

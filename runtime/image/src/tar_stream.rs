@@ -3,7 +3,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use tar::{EntryType, Header};
+use tar::Header;
 
 use crate::error::ImageError;
 
@@ -117,22 +117,19 @@ impl<R: BufRead> TarStream<R> {
         if extensions.sparse {
             return Err(bad("is a sparse file, which is not supported"));
         }
-        let kind = match header.entry_type() {
-            EntryType::Regular if path.ends_with(b"/") => EntryKind::Directory,
-            EntryType::Regular | EntryType::Continuous => EntryKind::Regular,
-            EntryType::Directory => EntryKind::Directory,
-            EntryType::Symlink => EntryKind::Symlink,
-            EntryType::Link => EntryKind::HardLink,
-            EntryType::Char => EntryKind::CharacterDevice,
-            EntryType::Block => EntryKind::BlockDevice,
-            EntryType::Fifo => EntryKind::Fifo,
-            EntryType::GNUSparse => return Err(bad("is a sparse file, which is not supported")),
-            other => {
-                return Err(bad(&format!(
-                    "has the unknown type {:?}",
-                    char::from(other.as_byte())
-                )));
-            }
+        // The type flags of POSIX pax, "ustar Interchange Format", and GNU's sparse file.
+        let kind = match header.entry_type().as_byte() {
+            // Before POSIX a directory was a file whose name ends in a slash.
+            b'0' | 0 if path.ends_with(b"/") => EntryKind::Directory,
+            b'0' | 0 | b'7' => EntryKind::Regular,
+            b'1' => EntryKind::HardLink,
+            b'2' => EntryKind::Symlink,
+            b'3' => EntryKind::CharacterDevice,
+            b'4' => EntryKind::BlockDevice,
+            b'5' => EntryKind::Directory,
+            b'6' => EntryKind::Fifo,
+            b'S' => return Err(bad("is a sparse file, which is not supported")),
+            other => return Err(bad(&format!("has the unknown type {:?}", char::from(other)))),
         };
         let link = extensions
             .link

@@ -9,10 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{
-    AtFlags, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, fchmod, fchown, futimens, linkat, mkdirat,
-    openat2,
-};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, Uid, fchmod, fchown, futimens, linkat, mkdirat};
 use rustix::io::Errno;
 
 use crate::compression::{BUFFER, HashingReader, decompress, drain};
@@ -20,8 +17,11 @@ use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::tar_stream::{EntryKind, TarEntry, TarStream};
 
+mod path;
 mod place;
 
+pub(crate) use path::open_beneath;
+use path::{components, open_in_root};
 pub(crate) use place::is_whiteout;
 use place::{hide, make_directory, place_file, place_node, place_symlink, remove, set_xattrs, stat, times};
 
@@ -31,9 +31,6 @@ pub(crate) const OPAQUE: &str = "trusted.overlay.opaque";
 pub(crate) const WHITEOUT: &[u8] = b".wh.";
 /// Entry that makes its directory opaque.
 pub(crate) const OPAQUE_WHITEOUT: &[u8] = b".wh..wh..opq";
-
-const LONGEST_PATH: usize = 4095;
-const DEEPEST: usize = 256;
 
 /// How much one layer may hold.
 #[derive(Debug, Clone, Copy)]
@@ -206,7 +203,7 @@ impl Unpacker<'_> {
                 });
             }
             Err(Errno::NOENT) => {
-                mkdirat(parent, OsStr::from_bytes(name), Mode::RWXU).map_err(failed("create", entry))?
+                mkdirat(parent, OsStr::from_bytes(name), Mode::RWXU).map_err(failed("create", entry))?;
             }
             Err(Errno::NOTDIR) => {
                 if !is_whiteout(&stat(parent, name).map_err(failed("read", entry))?) {
@@ -299,30 +296,6 @@ impl Unpacker<'_> {
     }
 }
 
-/// The names along `path`: relative to the layer's root, without `.`; `..` is refused rather than guessed at.
-fn components<'p>(entry: &TarEntry, path: &'p [u8]) -> Result<Vec<&'p [u8]>, ImageError> {
-    if path.len() > LONGEST_PATH {
-        return Err(ImageError::BadEntry {
-            entry: entry.name().chars().take(100).collect(),
-            problem: format!("has a path of {} bytes", path.len()),
-        });
-    }
-    if path.contains(&0) {
-        return Err(bad(entry, "has a zero byte in its path"));
-    }
-    let components: Vec<&[u8]> = path
-        .split(|&byte| byte == b'/')
-        .filter(|name| !matches!(*name, b"" | b"."))
-        .collect();
-    if components.contains(&b"..".as_slice()) {
-        return Err(bad(entry, "has .. in its path"));
-    }
-    if components.len() > DEEPEST {
-        return Err(bad(entry, "is nested deeper than 256 directories"));
-    }
-    Ok(components)
-}
-
 fn owner(entry: &TarEntry) -> Result<(Uid, Gid), ImageError> {
     // 2³²−1 means "unchanged" to chown(2), and anything above wraps around (CVE-2024-40635).
     let fits = |id: u64| u32::try_from(id).ok().filter(|&id| id != u32::MAX);
@@ -347,33 +320,5 @@ fn failed(action: &'static str, entry: &TarEntry) -> impl Fn(Errno) -> ImageErro
     }
 }
 
-/// Opens the directory `name`, one step below `parent`; a symbolic link is `ELOOP`, a mount point `EXDEV`.
-pub(crate) fn open_beneath(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<OwnedFd> {
-    let resolve = ResolveFlags::BENEATH
-        | ResolveFlags::NO_SYMLINKS
-        | ResolveFlags::NO_MAGICLINKS
-        | ResolveFlags::NO_XDEV;
-    openat2(
-        parent,
-        OsStr::from_bytes(name),
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-        resolve,
-    )
-}
-
-/// Opens the directory at `path`, with `root` as the root of every symbolic link on the way.
-fn open_in_root(root: BorrowedFd<'_>, path: &[u8]) -> rustix::io::Result<OwnedFd> {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_XDEV;
-    openat2(
-        root,
-        OsStr::from_bytes(path),
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-        resolve,
-    )
-}
-
 #[cfg(test)]
-#[path = "unpack/tests.rs"]
 mod tests;

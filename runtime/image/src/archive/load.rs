@@ -105,8 +105,8 @@ fn manifest(members: &Members, descriptor: &Descriptor, depth: u32) -> Result<Op
                 .map_err(|source| ImageError::Manifest { source })?;
             manifest(members, chosen, depth + 1)
         }
-        Ok(ManifestDocument::Index(_)) => Ok(None),
-        Err(ManifestError::NotAnImage { .. } | ManifestError::UnknownType { .. }) => Ok(None),
+        Ok(ManifestDocument::Index(_))
+        | Err(ManifestError::NotAnImage { .. } | ManifestError::UnknownType { .. }) => Ok(None),
         Err(source) => Err(ImageError::Manifest { source }),
     }
 }

@@ -59,7 +59,7 @@ pub(super) fn xattrs(file: &OwnedFd, path: &[u8]) -> Result<(Attributes, bool), 
             }
             b"security.capability" => kept.push((name.to_vec(), value(file, name).map_err(&failed)?)),
             _ if name.starts_with(b"user.") => {
-                kept.push((name.to_vec(), value(file, name).map_err(&failed)?))
+                kept.push((name.to_vec(), value(file, name).map_err(&failed)?));
             }
             _ => {}
         }

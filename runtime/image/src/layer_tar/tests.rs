@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use rustix::fs::{CWD, FileType, Mode, XattrFlags, lsetxattr, makedev, mknodat, setxattr};
+use rustix::fs::{CWD, XattrFlags, lsetxattr, makedev, mknodat, setxattr};
 
 use super::*;
 use crate::unpack::{OPAQUE, unpack_layer};

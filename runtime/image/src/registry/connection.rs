@@ -8,25 +8,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ureq::http::{HeaderMap, Response, StatusCode};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
-use ureq::{Agent, Body, Proxy};
+use ureq::{Agent, Body};
 
 use super::RegistryError;
+use super::agent::agent;
 use crate::auth::{self, AuthError, Login};
-use crate::configuration::{Endpoint, authority, is_loopback};
+use crate::configuration::{Endpoint, authority};
 
 const ATTEMPTS: u32 = 5;
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-/// Without a byte for so long, a connection counts as broken.
-const SILENCE: Duration = Duration::from_mins(1);
 const MOST_REDIRECTS: usize = 5;
-const SYSTEM_CERTIFICATES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-
 /// One endpoint with what is known of it.
 pub(super) struct Connection<'a> {
     pub(super) endpoint: Endpoint,
@@ -205,71 +196,11 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 /// Whether trying again may help: not when nobody listens there, the host does not exist, or its certificate is wrong.
 fn may_pass(error: &ureq::Error) -> bool {
-    match error {
-        ureq::Error::Io(error) => error.kind() != std::io::ErrorKind::ConnectionRefused,
-        other => matches!(other, ureq::Error::Timeout(_) | ureq::Error::Protocol(_)),
+    use std::io::ErrorKind::{ConnectionRefused, InvalidData};
+    if let ureq::Error::Io(error) = error {
+        return !matches!(error.kind(), ConnectionRefused | InvalidData);
     }
-}
-
-fn agent(endpoint: &Endpoint) -> Result<Agent, RegistryError> {
-    let loopback = is_loopback(authority(&endpoint.base));
-    let roots = if loopback && endpoint.ca_file.is_none() {
-        RootCerts::WebPki
-    } else {
-        root_certificates(endpoint)?
-    };
-    let config = Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .max_redirects_will_error(false)
-        .user_agent(concat!("rcompose/", env!("CARGO_PKG_VERSION")))
-        .proxy(if loopback { None } else { Proxy::try_from_env() })
-        .timeout_resolve(Some(Duration::from_secs(10)))
-        .timeout_connect(Some(Duration::from_secs(15)))
-        .timeout_recv_response(Some(SILENCE))
-        .timeout_per_read(Some(SILENCE))
-        .tls_config(TlsConfig::builder().root_certs(roots).build())
-        .build();
-    Ok(config.new_agent())
-}
-
-/// The system's certificates, or the ones built in where it has none, and those of the configuration.
-fn root_certificates(endpoint: &Endpoint) -> Result<RootCerts, RegistryError> {
-    let system = SYSTEM_CERTIFICATES
-        .iter()
-        .find_map(|path| std::fs::read(path).ok());
-    let mut certificates = Vec::new();
-    if let Some(pem) = &system {
-        certificates.extend(parse_pem(pem).filter_map(Result::ok).filter_map(certificate));
-    }
-    let Some(path) = &endpoint.ca_file else {
-        return Ok(if certificates.is_empty() {
-            RootCerts::WebPki
-        } else {
-            RootCerts::new_with_certs(&certificates)
-        });
-    };
-    let bad = |problem: String| RegistryError::Certificates {
-        path: path.display().to_string(),
-        problem,
-    };
-    let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
-    let before = certificates.len();
-    for item in parse_pem(&pem) {
-        certificates.extend(certificate(item.map_err(|error| bad(error.to_string()))?));
-    }
-    if certificates.len() == before {
-        return Err(bad("no certificate in it".to_owned()));
-    }
-    Ok(RootCerts::new_with_certs(&certificates))
-}
-
-fn certificate(item: PemItem<'static>) -> Option<ureq::tls::Certificate<'static>> {
-    if let PemItem::Certificate(certificate) = item {
-        Some(certificate)
-    } else {
-        None
-    }
+    matches!(error, ureq::Error::Timeout(_) | ureq::Error::Protocol(_))
 }
 
 pub(super) fn read_all(response: &mut Response<Body>, limit: u64) -> Result<Vec<u8>, RegistryError> {
@@ -278,11 +209,13 @@ pub(super) fn read_all(response: &mut Response<Body>, limit: u64) -> Result<Vec<
         .with_config()
         .limit(limit)
         .read_to_vec()
-        .map_err(|error| match error {
-            ureq::Error::BodyExceedsLimit(limit) => RegistryError::TooLong { limit },
-            source => RegistryError::Transport {
-                source: Box::new(source),
-            },
+        .map_err(|error| {
+            if let ureq::Error::BodyExceedsLimit(limit) = error {
+                return RegistryError::TooLong { limit };
+            }
+            RegistryError::Transport {
+                source: Box::new(error),
+            }
         })
 }
 

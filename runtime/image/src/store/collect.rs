@@ -16,7 +16,7 @@ use crate::error::ImageError;
 use crate::lock;
 
 /// A download that nobody resumed for so long will not be resumed.
-const PART_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+const PART_AGE: Duration = Duration::from_hours(168);
 
 /// What a collection did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -153,7 +153,9 @@ impl ImageStore {
         let mut trash = Vec::new();
         for name in file_names(&directory)? {
             let path = directory.join(&name);
-            if name.ends_with(".part") && !is_older_than(&path, PART_AGE) {
+            if path.extension().is_some_and(|extension| extension == "part")
+                && !is_older_than(&path, PART_AGE)
+            {
                 continue;
             }
             if name.starts_with("trash-") {

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImageStore, read_json, unique};
+use super::{ImageStore, read_json, unique, write_json};
 use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::layer_tar::layer_digest;
@@ -153,7 +153,7 @@ impl ImageStore {
             unsynced_since_boot: Some(boot_id().to_owned()),
             ..record
         };
-        self.write_json(&self.layer_record_path(&diff_id), &record, false)?;
+        write_json(&self.layer_record_path(&diff_id), &record, false)?;
         drop(lock);
         Ok(layer)
     }
@@ -169,7 +169,7 @@ impl ImageStore {
                 unsynced_since_boot: None,
                 ..layer.clone()
             };
-            self.write_json(&self.layer_record_path(&record.diff_id), &record, true)?;
+            write_json(&self.layer_record_path(&record.diff_id), &record, true)?;
         }
         Ok(())
     }

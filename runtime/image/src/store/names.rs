@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImageStore, file_names, read_json};
+use super::{ImageStore, file_names, read_json, write_json};
 use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::image::Image;
@@ -64,12 +64,12 @@ impl ImageStore {
         let mut attempts = 0;
         loop {
             fs::create_dir_all(directory).map_err(ImageError::path("create", directory))?;
-            match self.write_json(&path, &target, true) {
+            match write_json(&path, &target, true) {
                 // Somebody removed the last name of the repository, and its directory, at this very moment.
                 Err(ImageError::Path { source, .. })
                     if source.kind() == ErrorKind::NotFound && attempts < 10 =>
                 {
-                    attempts += 1
+                    attempts += 1;
                 }
                 other => return other,
             }
@@ -89,48 +89,20 @@ impl ImageStore {
             name: name.to_owned(),
         })?;
         let names = self.names()?.remove(&image.id).unwrap_or_default();
-        let is_tag = |reference: &&Reference| reference.digest().is_none();
-        let (untagged, is_last) = match image.references.first() {
-            Some(asked) => {
-                let is_last_tag = |repository: bool| {
-                    let same =
-                        |other: &&Reference| !repository || other.familiar_name() == asked.familiar_name();
-                    !names
-                        .iter()
-                        .filter(is_tag)
-                        .filter(same)
-                        .any(|other| other != asked)
-                };
-                // A digest is a name of the pull that brought the tag: it goes with the repository's last tag.
-                let mut gone: Vec<Reference> = vec![asked.clone()];
-                if is_last_tag(true) {
-                    let digests = names
-                        .iter()
-                        .filter(|other| other.digest().is_some() && *other != asked);
-                    gone.extend(
-                        digests
-                            .filter(|other| other.familiar_name() == asked.familiar_name())
-                            .cloned(),
-                    );
-                }
-                (
-                    gone,
-                    is_last_tag(false)
-                        && (asked.digest().is_none() || names.iter().filter(is_tag).count() == 0),
-                )
+        let untagged = if let Some(asked) = image.references.first() {
+            going_with(asked, &names)
+        } else {
+            let tags = names.iter().filter(|name| name.digest().is_none()).count();
+            if tags > 1 && !force {
+                let reason = format!("it has {tags} names: remove them one by one, or force it");
+                return Err(ImageError::InUse {
+                    name: name.to_owned(),
+                    reason,
+                });
             }
-            None => {
-                let tags = names.iter().filter(is_tag).count();
-                if tags > 1 && !force {
-                    let reason = format!("it has {tags} names: remove them one by one, or force it");
-                    return Err(ImageError::InUse {
-                        name: name.to_owned(),
-                        reason,
-                    });
-                }
-                (names.clone(), true)
-            }
+            names.clone()
         };
+        let is_last = names.iter().all(|name| untagged.contains(name));
         let used = is_last && in_use(&image.id);
         if used && !force {
             let reason = "a container uses it: remove the container first, or force it to lose its name only"
@@ -177,7 +149,9 @@ impl ImageStore {
     pub(super) fn names(&self) -> Result<BTreeMap<Digest, Vec<Reference>>, ImageError> {
         let mut names: BTreeMap<Digest, Vec<Reference>> = BTreeMap::new();
         self.walk_names(&mut |reference, target| names.entry(target.image).or_default().push(reference))?;
-        names.values_mut().for_each(|references| references.sort());
+        for references in names.values_mut() {
+            references.sort();
+        }
         Ok(names)
     }
 
@@ -216,6 +190,21 @@ impl ImageStore {
             (None, tag) => repository.join(TAGS).join(tag.unwrap_or("latest")),
         }
     }
+}
+
+/// The names that go when `asked` goes: a digest is a name of the pull that brought a tag, so it goes with its
+/// repository's last tag.
+fn going_with(asked: &Reference, names: &[Reference]) -> Vec<Reference> {
+    let others = || {
+        names
+            .iter()
+            .filter(|other| *other != asked && other.familiar_name() == asked.familiar_name())
+    };
+    let mut going = vec![asked.clone()];
+    if others().all(|other| other.digest().is_some()) && asked.digest().is_none() {
+        going.extend(others().cloned());
+    }
+    going
 }
 
 fn visit_names(

@@ -1,7 +1,6 @@
 //! Names, removal and collection; and what a crash may leave behind.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::time::Instant;
 
 use super::*;
@@ -303,7 +302,7 @@ fn what_a_crash_left_is_collected_but_a_download_may_be_resumed() {
     fs::write(ingest.join("abc.lock"), "").unwrap();
     fs::write(ingest.join("young.part"), "x").unwrap();
     fs::write(ingest.join("old.part"), "x").unwrap();
-    let long_ago = SystemTime::now() - std::time::Duration::from_secs(30 * 24 * 3600);
+    let long_ago = SystemTime::now() - std::time::Duration::from_hours(720);
     File::options()
         .write(true)
         .open(ingest.join("old.part"))

@@ -1,7 +1,10 @@
 //! Pulls over real connections: from Debian's docker-registry, and from a server that misbehaves on request.
 
-mod faulty;
-mod real;
-mod registry;
-mod sample;
-mod server;
+#[cfg(test)]
+mod tests {
+    mod faulty;
+    mod real;
+    mod registry;
+    mod sample;
+    mod server;
+}

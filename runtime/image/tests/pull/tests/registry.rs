@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rcompose_image::Digest;
 use tempfile::TempDir;
 
-use crate::sample::{MANIFEST, Sample};
+use crate::tests::sample::{MANIFEST, Sample};
 
 const PROGRAM: &str = "/usr/bin/docker-registry";
 

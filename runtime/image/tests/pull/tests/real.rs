@@ -14,8 +14,8 @@ use rcompose_image::{
 };
 use tempfile::TempDir;
 
-use crate::registry::Registry;
-use crate::sample::{INDEX, Packing, Sample, index, noise};
+use crate::tests::registry::Registry;
+use crate::tests::sample::{INDEX, Packing, Sample, index, noise};
 
 fn store() -> (TempDir, ImageStore) {
     let directory = tempfile::tempdir().unwrap();
@@ -50,7 +50,7 @@ pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text.push_str(&format!(": {error}"));
+        text = format!("{text}: {error}");
         cause = error.source();
     }
     text
@@ -300,7 +300,7 @@ fn a_saved_image_loads_elsewhere_with_the_same_id() {
     let (_other, to) = store();
     let pulled = pull_plainly(&from, &name);
     let mut bytes = Vec::new();
-    archive::save(&from, &[name.clone()], &mut bytes).unwrap();
+    archive::save(&from, std::slice::from_ref(&name), &mut bytes).unwrap();
     let loaded = archive::load(&to, bytes.as_slice()).unwrap();
     assert_eq!(loaded[0].id, pulled.id);
     assert_eq!(to.resolve(&name.parse().unwrap()).unwrap().unwrap().id, pulled.id);

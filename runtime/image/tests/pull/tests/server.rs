@@ -1,6 +1,7 @@
 //! An HTTP server that answers as a test tells it to, and remembers what it was asked.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,12 +9,11 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use crate::sample::{MANIFEST, Sample};
+use crate::tests::sample::{MANIFEST, Sample};
 
 /// What was asked; names of headers in lower case.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
-    pub(crate) method: String,
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<String, String>,
 }
@@ -182,7 +182,7 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
     let mut words = line.split_whitespace();
-    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let path = words.nth(1)?.to_owned();
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
@@ -196,11 +196,7 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
         .get("content-length")
         .map_or(0, |length| length.parse().unwrap());
     std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
-    Some(Request {
-        method,
-        path,
-        headers,
-    })
+    Some(Request { path, headers })
 }
 
 fn write_answer(mut stream: &TcpStream, answer: &Answer) -> std::io::Result<()> {
@@ -210,7 +206,7 @@ fn write_answer(mut stream: &TcpStream, answer: &Answer) -> std::io::Result<()> 
         answer.body.len()
     );
     for (name, value) in &answer.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        write!(head, "{name}: {value}\r\n").unwrap();
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;

@@ -11,9 +11,9 @@ use rcompose_image::{
 };
 use tempfile::TempDir;
 
-use crate::real::chain;
-use crate::sample::{INDEX, MANIFEST, Packing, Sample, noise};
-use crate::server::{Answer, Server, honest};
+use crate::tests::real::chain;
+use crate::tests::sample::{INDEX, MANIFEST, Packing, Sample, noise};
+use crate::tests::server::{Answer, Server, honest};
 
 struct Ground {
     directory: TempDir,
@@ -134,7 +134,7 @@ fn a_later_pull_resumes_what_an_earlier_one_left() {
     let ranges: Vec<_> = server
         .asked("/blobs/")
         .iter()
-        .filter_map(|request| request.range_start())
+        .filter_map(super::server::Request::range_start)
         .collect();
     assert_eq!(ranges, [400_000]);
     assert!(!ground.part(&layer).exists());
@@ -167,7 +167,7 @@ fn a_damaged_leftover_is_thrown_away() {
     let ranges: Vec<_> = server
         .asked("/blobs/")
         .iter()
-        .map(crate::server::Request::range_start)
+        .map(crate::tests::server::Request::range_start)
         .collect();
     assert!(
         ranges.contains(&Some(100_000)) && ranges.iter().filter(|range| range.is_none()).count() == 2,
@@ -463,7 +463,7 @@ fn cancelling_is_prompt_and_keeps_what_came() {
         quick
             .asked("/blobs/")
             .iter()
-            .filter_map(crate::server::Request::range_start)
+            .filter_map(crate::tests::server::Request::range_start)
             .collect::<Vec<_>>()
             .len(),
         1

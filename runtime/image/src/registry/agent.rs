@@ -1,0 +1,80 @@
+//! An endpoint in, an HTTP client with its certificates, proxy and patience out.
+//! **Invariant:** redirects are never followed here and certificates always checked.
+
+use std::time::Duration;
+
+use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Proxy};
+
+use super::RegistryError;
+use crate::configuration::{Endpoint, authority, is_loopback};
+
+/// Without a byte for so long, a connection counts as broken.
+const SILENCE: Duration = Duration::from_mins(1);
+const SYSTEM_CERTIFICATES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+pub(super) fn agent(endpoint: &Endpoint) -> Result<Agent, RegistryError> {
+    let loopback = is_loopback(authority(&endpoint.base));
+    let roots = if loopback && endpoint.ca_file.is_none() {
+        RootCerts::WebPki
+    } else {
+        root_certificates(endpoint)?
+    };
+    let config = Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .user_agent(concat!("rcompose/", env!("CARGO_PKG_VERSION")))
+        .proxy(if loopback { None } else { Proxy::try_from_env() })
+        .timeout_resolve(Some(Duration::from_secs(10)))
+        .timeout_connect(Some(Duration::from_secs(15)))
+        .timeout_recv_response(Some(SILENCE))
+        .timeout_per_read(Some(SILENCE))
+        .tls_config(TlsConfig::builder().root_certs(roots).build())
+        .build();
+    Ok(config.new_agent())
+}
+
+/// The system's certificates, or the ones built in where it has none, and those of the configuration.
+fn root_certificates(endpoint: &Endpoint) -> Result<RootCerts, RegistryError> {
+    let system = SYSTEM_CERTIFICATES
+        .iter()
+        .find_map(|path| std::fs::read(path).ok());
+    let mut certificates = Vec::new();
+    if let Some(pem) = &system {
+        certificates.extend(parse_pem(pem).filter_map(Result::ok).filter_map(certificate));
+    }
+    let Some(path) = &endpoint.ca_file else {
+        return Ok(if certificates.is_empty() {
+            RootCerts::WebPki
+        } else {
+            RootCerts::new_with_certs(&certificates)
+        });
+    };
+    let bad = |problem: String| RegistryError::Certificates {
+        path: path.display().to_string(),
+        problem,
+    };
+    let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
+    let before = certificates.len();
+    for item in parse_pem(&pem) {
+        certificates.extend(certificate(item.map_err(|error| bad(error.to_string()))?));
+    }
+    if certificates.len() == before {
+        return Err(bad("no certificate in it".to_owned()));
+    }
+    Ok(RootCerts::new_with_certs(&certificates))
+}
+
+fn certificate(item: PemItem<'static>) -> Option<ureq::tls::Certificate<'static>> {
+    if let PemItem::Certificate(certificate) = item {
+        Some(certificate)
+    } else {
+        None
+    }
+}
