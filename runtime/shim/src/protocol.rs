@@ -184,7 +184,9 @@ pub struct StartPlan {
     /// Identity of the boot (`/proc/sys/kernel/random/boot_id`) this plan is valid for.
     #[n(1)]
     pub boot_id: String,
-    /// Wait with reading the container's output and with executing it until somebody attached (`up`, `run` in the foreground).
+    /// Hold the container's output back, for ten seconds at most, until somebody attached, so that they miss nothing of the shortest run
+    /// (`up`, `run` in the foreground). The end of that client's input is then the end of the container's (`echo x | run …`); otherwise
+    /// the container's standard input never ends.
     #[n(2)]
     pub wait_for_attach: bool,
     /// The data directory of the container (absolute), where `spec.cbor`, `exit.json` and `desired` live.

@@ -57,7 +57,10 @@ pub(crate) fn adopt(run_directory: &Path, signals: OwnedFd) -> Result<(Shim, Rep
         shim.write_state();
         return Ok((shim, Reply::Started { pid: 0 }));
     };
-    shim.reserve_ports()?;
+    if let Err(error) = shim.reserve_ports() {
+        // Somebody took the port meanwhile. The container runs and is better kept than not.
+        shim.stdio.note(&error.story());
+    }
     shim.rejoin_network(&plan, &state)?;
     shim.open_endpoints()?;
     shim.health = Health::adopted(

@@ -13,6 +13,8 @@ use crate::error::ShimError;
 use crate::health::HealthStatus;
 use crate::protocol::{PROTOCOL_VERSION, Reply, Request};
 
+const SIGKILL: i32 = 9;
+
 /// A refusal that has no errno.
 pub(super) fn refusal(stage: &str, detail: &str) -> Reply {
     Reply::Failed {
@@ -53,10 +55,11 @@ impl Shim {
             } => {
                 self.promise_exit(number);
                 match &self.phase {
-                    Phase::Running(_) => self.begin_stop(signal, grace_ms, before, false),
-                    Phase::Ended { .. } | Phase::Restarting { .. } | Phase::Finished { .. } => {
-                        self.stop_or_finish();
+                    Phase::Running(_) | Phase::Ended { .. } => {
+                        self.begin_stop(signal, grace_ms, before, false);
                     }
+                    Phase::Restarting { .. } => self.finish(),
+                    Phase::Finished { .. } => {}
                 }
                 return;
             }
@@ -67,9 +70,11 @@ impl Shim {
                 self.restart.count = 0;
                 self.restart.wait = 0;
                 match &self.phase {
-                    Phase::Running(_) => self.begin_stop(signal, grace_ms, Vec::new(), true),
+                    Phase::Running(_) | Phase::Ended { .. } => {
+                        self.begin_stop(signal, grace_ms, Vec::new(), true);
+                    }
                     Phase::Restarting { .. } => self.start_again(),
-                    Phase::Ended { .. } | Phase::Finished { .. } => {
+                    Phase::Finished { .. } => {
                         let reply = not_running("restart");
                         self.control
                             .keep(&reply, |_, promises| std::mem::take(&mut promises.restarts));
@@ -147,12 +152,18 @@ impl Shim {
         }
     }
 
-    fn signal(&self, signal: i32) -> Reply {
+    fn signal(&mut self, signal: i32) -> Reply {
         let Phase::Running(first) = &self.phase else {
             return not_running("signal");
         };
         match pidfd::send_signal(first.pidfd.as_fd(), signal) {
-            Ok(()) => Reply::Done,
+            Ok(()) => {
+                if signal == SIGKILL {
+                    // A frozen process of a version-1 group would not die before somebody thawed it.
+                    self.thaw();
+                }
+                Reply::Done
+            }
             Err(error) => ShimError::system(format!("send signal {signal}"))(error).reply(),
         }
     }

@@ -36,9 +36,8 @@ impl Shim {
     /// Asked by SIGTERM: as a stop with the spec's own signal and grace.
     pub(super) fn stop_or_finish(&mut self) {
         match &self.phase {
-            Phase::Running(_) => self.begin_stop(None, None, Vec::new(), false),
+            Phase::Running(_) | Phase::Ended { .. } => self.begin_stop(None, None, Vec::new(), false),
             Phase::Restarting { .. } => self.finish(),
-            Phase::Ended { .. } => self.stdio.stop_waiting(),
             Phase::Finished { .. } => {}
         }
     }
@@ -151,7 +150,7 @@ impl Shim {
     }
 
     /// Lets frozen processes run, so that they can receive what they were sent.
-    fn thaw(&mut self) {
+    pub(super) fn thaw(&mut self) {
         if self.paused && self.kept.thaw().is_ok() {
             self.paused = false;
             self.write_state();

@@ -133,7 +133,9 @@ impl Sink {
             tv_nsec: 0,
         };
         rustix::event::poll(&mut poll, Some(&at_once)).is_err()
-            || poll[0].revents().intersects(PollFlags::ERR | PollFlags::NVAL)
+            || poll[0]
+                .revents()
+                .intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL)
     }
 }
 

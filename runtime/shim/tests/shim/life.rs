@@ -3,7 +3,7 @@
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use rcompose_container::spec::{NamespaceChoice, PortSpec, RestartPolicy};
+use rcompose_container::spec::{HealthSpec, NamespaceChoice, PortSpec, RestartPolicy};
 use rcompose_shim::Mode;
 use rcompose_shim::protocol::{Reply, Request};
 
@@ -363,4 +363,66 @@ fn memory_that_ran_out_is_in_the_exit_record() {
     container.start();
     wait_until("it ended", || container.data("exit.json").exists());
     assert_eq!(container.exit_record()["oom"], true);
+}
+
+#[test]
+fn a_shim_with_nothing_to_do_uses_no_processor_time() {
+    let mut container = Container::new(
+        "idle",
+        "trap '' TERM; echo ready; exec 2>&-; while :; do sleep 1000; done",
+    );
+    container.spec.health = Some(HealthSpec {
+        arguments: vec!["/bin/sh".into(), "-c".into(), "exit 0".into()],
+        interval_ms: 100,
+        timeout_ms: 1000,
+        retries: 1,
+        start_period_ms: 0,
+        start_interval_ms: 0,
+    });
+    container.start_ready();
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let (closed, closed_writer) = std::io::pipe().unwrap();
+    let (input, _) = std::io::pipe().unwrap();
+    drop(closed);
+    let attached = container.client();
+    let descriptors = [writer.as_fd(), closed_writer.as_fd(), input.as_fd()];
+    let reply = attached
+        .request(&Request::Attach { stdin: true }, &descriptors, Some(PATIENCE))
+        .unwrap()
+        .0;
+    assert_eq!(reply, Reply::Done);
+    // A stop that waits for its grace period, too: probes are due and must not be started.
+    let stopping = container.client();
+    let stop = Request::Stop {
+        signal: None,
+        grace_ms: Some(3000),
+        before: Vec::new(),
+    };
+    stopping.send(&stop, &[]).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let ticks = || -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", container.state()["shim_pid"])).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+    };
+    let before = ticks();
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(
+        ticks() - before <= 3,
+        "{} hundredths of a second in one",
+        ticks() - before
+    );
+}
+
+#[test]
+fn a_stop_while_output_is_held_back_is_final_all_the_same() {
+    let mut container = Container::new("held", "echo out; exit 3");
+    container.plan.wait_for_attach = true;
+    container.spec.restart = RestartPolicy::Always;
+    let pid = container.start();
+    wait_until("it ended", || !is_alive(pid));
+    assert_eq!(container.stop(), 3);
+    wait_until("the shim is gone", || container.try_client().is_err());
+    assert_eq!(container.log_lines().len(), 1);
+    assert_eq!(container.state()["restart_count"], 0);
 }
