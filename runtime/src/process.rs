@@ -13,7 +13,7 @@ use crate::observe::Life;
 use crate::root;
 use crate::runtime::RuntimeError;
 use crate::start::{shim_error, unexpected};
-use crate::wire;
+use crate::start_plan;
 
 /// How much longer than its grace period the end of a process may take.
 const MARGIN: Duration = Duration::from_secs(15);
@@ -38,7 +38,7 @@ impl LocalRuntime {
         root::remove_directory(&run)?;
         root::directory(&run, 0o700)?;
         write_spec(&run, &Workload::Process(keeper))?;
-        wire::write_start_plan(
+        start_plan::write_start_plan(
             &run,
             &StartPlan {
                 attachments: Vec::new(),

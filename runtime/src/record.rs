@@ -17,7 +17,7 @@ const FILE: &str = "container.json";
 
 /// Everything about a container that does not change while it exists, but for its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ContainerRecord {
+pub(crate) struct ContainerRecord {
     /// 64 hexadecimal characters.
     pub id: String,
     /// Its present name.
@@ -56,7 +56,7 @@ impl ContainerRecord {
 
 /// What a person wants of a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Desired {
+pub(crate) enum Desired {
     /// It was started.
     Running,
     /// It was stopped.

@@ -166,14 +166,6 @@ impl LocalRuntime {
         }
         Ok(())
     }
-
-    /// Removes the empty groups, directories and table that nothing needs while this data root has no container.
-    pub(crate) fn remove_empty_group(&self) {
-        if let Ok(group) = Cgroup::at(&self.roots.cgroup()) {
-            // It is not empty while there is any container; that is the usual case.
-            let _in_use = group.remove();
-        }
-    }
 }
 
 /// Whether a group's name is that of a container.

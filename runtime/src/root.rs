@@ -192,7 +192,7 @@ impl Roots {
 }
 
 /// The characters of an id that name its run directory and control group.
-pub fn short_id(id: &str) -> &str {
+pub(crate) fn short_id(id: &str) -> &str {
     id.get(..SHORT_ID).unwrap_or(id)
 }
 

@@ -17,7 +17,7 @@ use crate::observe::Life;
 use crate::record::Desired;
 use crate::root::{self, failed};
 use crate::runtime::{RuntimeError, StopOptions};
-use crate::wire;
+use crate::start_plan;
 
 /// How much longer than its grace period the end of a container may take before its processes are killed from outside.
 const STOP_MARGIN: Duration = Duration::from_secs(15);
@@ -42,7 +42,7 @@ impl LocalRuntime {
         }
         let before = Desired::read(&located.directory)?;
         Desired::Running.write(&located.directory)?;
-        wire::refresh_start_plan(&run, id, wait_for_attach)?;
+        start_plan::refresh_start_plan(&run, id, wait_for_attach)?;
         let started = self.spawn_shim(&run, Mode::Run, &located.record.name);
         if started.is_err() && before.is_none() {
             // It has never run: a mistake in its file must not make it look like one that ended.

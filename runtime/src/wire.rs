@@ -3,35 +3,25 @@
 //! **Invariant:** under the firewall's lock from the first lease to the last `wiring.json`, which is what makes a container wired.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io;
-use std::net::Ipv4Addr;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 
 use rcompose_container::spec::{PortSpec, Workload};
 use rcompose_network::dns::zone::Zone;
 use rcompose_network::firewall::Firewall;
-use rcompose_network::{
-    Attachment, Lease, Leased, Netlink, NetworkSpec, NetworkState, Protocol, conntrack, ensure_bridge, name,
-};
+use rcompose_network::{Lease, Leased, Netlink, NetworkState, Protocol, conntrack, ensure_bridge, name};
 use rcompose_shim::protocol::StartPlan;
 
 use crate::atomic;
-use crate::complete::etc;
 use crate::container::{read_spec, text, write_spec};
-use crate::host;
+use crate::etc_files::write_etc;
 use crate::local::{LocalRuntime, Located};
 use crate::network::network_error;
 use crate::observe::{Life, Wiring};
 use crate::ports::{self, ChosenPort};
 use crate::request::{ContainerRequest, EndpointRequest, NetworkingRequest};
-use crate::root::{self, failed};
+use crate::root;
 use crate::runtime::RuntimeError;
+use crate::start_plan::write_start_plan;
 use crate::state::PublishedPort;
-
-/// MTU of a network that does not say, in bytes.
-const MTU: u32 = 1500;
 
 impl LocalRuntime {
     pub(crate) fn wire_containers(&self, ids: &[String]) -> Result<(), RuntimeError> {
@@ -291,92 +281,18 @@ impl LocalRuntime {
         )?;
         atomic::write_json(&run.join(Wiring::FILE), &wiring)
     }
-
-    fn attachments(
-        &self,
-        record: &crate::record::ContainerRecord,
-        networks: &[NetworkState],
-    ) -> Result<Vec<Attachment>, RuntimeError> {
-        let mut attachments: Vec<Attachment> = Vec::new();
-        for (index, endpoint) in endpoints(&record.request).iter().enumerate() {
-            let network = find(networks, &endpoint.network)?;
-            let spec: &NetworkSpec = &network.spec;
-            let address = network
-                .leases
-                .iter()
-                .find(|leased| leased.lease.container_id == record.id)
-                .map(|leased| leased.address)
-                .ok_or_else(|| RuntimeError::NotFound {
-                    kind: "lease",
-                    name: record.name.clone(),
-                })?;
-            let first_way_out = !spec.internal && !attachments.iter().any(|a| a.default_route);
-            attachments.push(Attachment {
-                network: spec.name.clone(),
-                bridge: spec.bridge.clone(),
-                host_interface: name::veth_name(&record.id, &spec.name, fresh()?),
-                container_interface: endpoint
-                    .interface
-                    .clone()
-                    .unwrap_or_else(|| format!("eth{index}")),
-                mac: match &endpoint.mac {
-                    Some(mac) => parse_mac(mac)?,
-                    None => name::mac_address(address),
-                },
-                address,
-                prefix: spec.subnet.prefix(),
-                gateway: (!spec.internal).then_some(spec.gateway),
-                default_route: first_way_out,
-                mtu: spec.mtu.unwrap_or(MTU),
-                zone_path: text(&self.network_run(&spec.name).zone_path())?,
-                internal: spec.internal,
-                isolated: spec.isolated,
-            });
-        }
-        Ok(attachments)
-    }
-}
-
-/// Prepares the plan of a wired container for another start: interfaces of new names, since the kernel takes the old ones apart in its own time.
-pub(crate) fn refresh_start_plan(run: &Path, id: &str, wait_for_attach: bool) -> Result<(), RuntimeError> {
-    let path = run.join("start.cbor");
-    let bytes = fs::read(&path).map_err(failed("read", &path))?;
-    let mut plan: StartPlan =
-        minicbor::decode(&bytes).map_err(|error| failed("decode", &path)(io::Error::other(error)))?;
-    let used = run.join("state.json").exists();
-    if !used && plan.wait_for_attach == wait_for_attach {
-        return Ok(());
-    }
-    plan.wait_for_attach = wait_for_attach;
-    for attachment in &mut plan.attachments {
-        attachment.host_interface = name::veth_name(id, &attachment.network, fresh()?);
-    }
-    write_start_plan(run, &plan)
-}
-
-pub(crate) fn write_start_plan(run: &Path, plan: &StartPlan) -> Result<(), RuntimeError> {
-    let path = run.join("start.cbor");
-    let bytes = minicbor::to_vec(plan).map_err(|error| failed("encode", &path)(io::Error::other(error)))?;
-    atomic::write(&path, &bytes, 0o600)
-}
-
-/// A number no earlier start had.
-fn fresh() -> Result<u32, RuntimeError> {
-    let mut bytes = [0_u8; 4];
-    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
-        .map_err(failed("read", "random bytes"))?;
-    Ok(u32::from_ne_bytes(bytes))
 }
 
 /// The interfaces a request asks for.
-fn endpoints(request: &ContainerRequest) -> &[EndpointRequest] {
+pub(crate) fn endpoints(request: &ContainerRequest) -> &[EndpointRequest] {
     match &request.network {
         NetworkingRequest::Bridges(endpoints) => endpoints,
         NetworkingRequest::None | NetworkingRequest::Host | NetworkingRequest::Container(_) => &[],
     }
 }
 
-fn find<'networks>(
+/// The network of a name.
+pub(crate) fn find<'networks>(
     networks: &'networks [NetworkState],
     name: &str,
 ) -> Result<&'networks NetworkState, RuntimeError> {
@@ -387,71 +303,6 @@ fn find<'networks>(
             kind: "network",
             name: name.to_owned(),
         })
-}
-
-/// Writes the files that are mounted over `/etc/hosts`, `/etc/hostname` and `/etc/resolv.conf`.
-fn write_etc(
-    run: &Path,
-    request: &ContainerRequest,
-    hostname: &str,
-    attachments: &[Attachment],
-    networks: &[NetworkState],
-) -> Result<(), RuntimeError> {
-    let on_host = request.network == NetworkingRequest::Host;
-    let host_gateway = attachments
-        .first()
-        .and_then(|attachment| find(networks, &attachment.network).ok())
-        .map_or(Ipv4Addr::LOCALHOST, |network| network.spec.gateway);
-    let extra: Vec<(String, String)> = request
-        .extra_hosts
-        .iter()
-        .map(|(name, address)| {
-            let address = if address == "host-gateway" {
-                host_gateway.to_string()
-            } else {
-                address.clone()
-            };
-            (name.clone(), address)
-        })
-        .collect();
-    let own: Vec<Ipv4Addr> = attachments.iter().map(|attachment| attachment.address).collect();
-    let full = match &request.domainname {
-        Some(domain) => format!("{hostname}.{domain} {hostname}"),
-        None => hostname.to_owned(),
-    };
-    let base = if on_host {
-        fs::read_to_string("/etc/hosts").ok()
-    } else {
-        None
-    };
-    let (resolver_text, resolver) = host::resolver();
-    let search = if request.dns_search.is_empty() {
-        &resolver.search
-    } else {
-        &request.dns_search
-    };
-    let resolv_conf = if attachments.is_empty() {
-        etc::host_resolver_configuration(
-            &resolver_text,
-            &request.dns,
-            &request.dns_search,
-            &request.dns_options,
-        )
-    } else {
-        etc::resolver_configuration(search, &request.dns_options)
-    };
-    for (name, text) in [
-        ("hosts", etc::hosts(base.as_deref(), &extra, &own, &full)),
-        ("hostname", format!("{hostname}\n")),
-        ("resolv.conf", resolv_conf),
-    ] {
-        let path = run.join(name);
-        // Everybody in the container reads these, whatever the umask of this process.
-        fs::write(&path, text)
-            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o644)))
-            .map_err(failed("write", &path))?;
-    }
-    Ok(())
 }
 
 fn port_spec(chosen: &ChosenPort) -> PortSpec {
@@ -472,51 +323,5 @@ fn published(chosen: &ChosenPort) -> PublishedPort {
         host_port: chosen.port.host_port,
         target: chosen.port.container_port,
         protocol: chosen.port.protocol.to_string(),
-    }
-}
-
-/// `aa:bb:cc:dd:ee:ff`, also with dashes.
-fn parse_mac(text: &str) -> Result<[u8; 6], RuntimeError> {
-    let mut mac = [0_u8; 6];
-    let parts: Vec<&str> = text.split([':', '-']).collect();
-    let parsed = parts.len() == mac.len()
-        && mac.iter_mut().zip(&parts).all(|(byte, part)| {
-            let value = (part.len() == 2)
-                .then(|| u8::from_str_radix(part, 16).ok())
-                .flatten();
-            value.map(|value| *byte = value).is_some()
-        });
-    if parsed {
-        Ok(mac)
-    } else {
-        Err(RuntimeError::Invalid(format!(
-            "{text:?} is not a MAC address such as 02:42:ac:11:00:02"
-        )))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hardware_addresses_are_read_as_people_write_them() {
-        assert_eq!(
-            parse_mac("02:42:ac:11:00:FE").unwrap(),
-            [2, 0x42, 0xac, 0x11, 0, 0xfe]
-        );
-        assert_eq!(
-            parse_mac("02-42-ac-11-00-02").unwrap(),
-            [2, 0x42, 0xac, 0x11, 0, 2]
-        );
-        for wrong in [
-            "",
-            "02:42:ac:11:00",
-            "02:42:ac:11:00:02:03",
-            "02:42:ac:11:00:+2",
-            "2:42:ac:11:00:02",
-        ] {
-            assert!(parse_mac(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -257,10 +257,7 @@ fn the_probe_is_put_together_from_request_image_and_defaults() {
 #[test]
 fn rights_are_dockers_defaults_and_privilege_lifts_all_walls() {
     let plain = spec(&request());
-    assert_eq!(
-        plain.process.capabilities,
-        capability::DEFAULT
-    );
+    assert_eq!(plain.process.capabilities, capability::DEFAULT);
     assert_eq!(
         plain.process.seccomp.as_ref().map(|bytes| bytes.to_vec()),
         Some(vec![14])
