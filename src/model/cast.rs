@@ -14,7 +14,6 @@ use crate::source::span::Span;
 /// The node in canonical form; none when it says nothing (empty text, `false`, an empty list).
 pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
     match shape {
-        Shape::Any => Some(node.clone()),
         Shape::Text | Shape::TextOrNull | Shape::Word(_) => {
             let says_nothing = node.is_null() || node.as_str() == Some("");
             (!says_nothing).then(|| node.clone())
@@ -52,7 +51,7 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
         Shape::Pairs(nulls) => pairs(node, *nulls),
         Shape::Hosts => hosts(node),
         Shape::Ssh => ssh(node),
-        Shape::TextLists => text_lists(node),
+        Shape::TextLists => Some(text_lists(node)),
         Shape::TextMap => map(node, &Shape::NumberOrText, true),
         Shape::Map(inner) => map(node, inner, false),
         Shape::List(inner) => {
@@ -66,7 +65,7 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
         Shape::OrText(inner) | Shape::OrPort(inner) | Shape::OrNames(inner) if !node.is_scalar() => {
             cast(node, inner)
         }
-        Shape::OrText(_) | Shape::OrPort(_) | Shape::OrNames(_) => Some(node.clone()),
+        Shape::Any | Shape::OrText(_) | Shape::OrPort(_) | Shape::OrNames(_) => Some(node.clone()),
         Shape::OrInteger(inner) => match node.as_map() {
             Some(_) => cast(node, inner),
             None => Some(integer(node)),
@@ -364,9 +363,9 @@ fn ssh(node: &Node) -> Option<Node> {
     Some(replaced(node, Value::Seq(items.collect())))
 }
 
-fn text_lists(node: &Node) -> Option<Node> {
+fn text_lists(node: &Node) -> Node {
     let Some(mapping) = node.as_map() else {
-        return Some(node.clone());
+        return node.clone();
     };
     let lists = mapping.entries().map(|(name, entry)| {
         let value = &entry.node;
@@ -378,7 +377,7 @@ fn text_lists(node: &Node) -> Option<Node> {
             Node::seq(items.collect(), value.span),
         )
     });
-    Some(replaced(node, Value::Map(sorted(lists))))
+    replaced(node, Value::Map(sorted(lists)))
 }
 
 /// Values sorted by name; an empty one stays as `null`, or as an empty text.

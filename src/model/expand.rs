@@ -134,7 +134,7 @@ fn expand_list(
         match expand(item, at) {
             Ok(nodes) => expanded.extend(nodes),
             Err(_) if raw && item.as_str().is_some_and(|text| text.contains('$')) => {
-                expanded.push(item.clone())
+                expanded.push(item.clone());
             }
             Err(finding) => findings.push(finding),
         }

@@ -1,5 +1,6 @@
 //! In: what a command was asked to load. Out: the project, the tree `config` prints, and everything that is to be said.
 //! **Invariant:** no stage stops at its first finding; a later stage only runs on what an earlier one left whole.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -217,7 +218,7 @@ impl EnvironmentFiles<'_> {
                 required,
                 format,
             };
-            found.extend(read(name, path, kind, &lookup, self.sources, self.diagnostics));
+            found.extend(read(name, path, &kind, &lookup, self.sources, self.diagnostics));
         }
         found
     }
@@ -237,7 +238,7 @@ impl EnvironmentFiles<'_> {
             found.extend(read(
                 name,
                 path,
-                kind,
+                &kind,
                 self.lookup,
                 self.sources,
                 self.diagnostics,
@@ -256,7 +257,7 @@ struct FileKind {
 fn read(
     service: &str,
     path: &Node,
-    kind: FileKind,
+    kind: &FileKind,
     lookup: &dyn Fn(&str) -> Option<String>,
     sources: &mut SourceMap,
     diagnostics: &mut Diagnostics,

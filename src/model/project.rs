@@ -1,5 +1,5 @@
 //! In: decoded parts. Out: [`Project`], the whole of what the files ask for.
-//! **Invariant:** every reference between parts (depends_on, networks, volumes, configs, secrets) resolves.
+//! **Invariant:** every reference between parts (`depends_on`, networks, volumes, configs, secrets) resolves.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use camino::Utf8PathBuf;

@@ -8,13 +8,13 @@ mod file;
 mod hint;
 mod service;
 pub(super) mod shape;
+mod value;
 
 #[cfg(test)]
 mod tests;
 
 use self::shape::{Object, Shape};
-use super::command_line;
-use super::units::{self, UnitError};
+use super::units::UnitError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::path::NodePath;
@@ -153,187 +153,17 @@ impl Check {
         if short_fits {
             return;
         }
-        let collection = match long {
-            Shape::List(_) => node.as_seq().is_some(),
-            Shape::Map(_) | Shape::Object(_) => node.as_map().is_some(),
-            _ => true,
+        let collection = if let Shape::List(_) = long {
+            node.as_seq().is_some()
+        } else if let Shape::Map(_) | Shape::Object(_) = long {
+            node.as_map().is_some()
+        } else {
+            true
         };
         if collection {
             self.check(node, long, path);
         } else {
             self.wrong_type(node, shape, path);
-        }
-    }
-
-    fn flag(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
-        match &node.value {
-            Value::Bool(_) => {}
-            Value::String(text) => match units::parse_bool(text) {
-                Some((_, false)) => {}
-                Some((value, true)) => self.findings.push(
-                    Diagnostic::warning("old-boolean", format!("{path}: `{text}` is read as {value}"))
-                        .at(node.span)
-                        .help(format!("write `{value}`")),
-                ),
-                None => self.findings.push(
-                    Diagnostic::error("bad-value", format!("{path}: `{text}` is neither true nor false"))
-                        .at(node.span),
-                ),
-            },
-            Value::Null | Value::Int(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => {
-                self.wrong_type(node, shape, path);
-            }
-        }
-    }
-
-    fn integer(&mut self, node: &Node, shape: &Shape, path: &NodePath, minimum: i64, maximum: i64) {
-        let value = match &node.value {
-            Value::Int(value) => Some(*value),
-            Value::Float(value) => whole(*value),
-            Value::String(text) => text.parse().ok(),
-            Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => None,
-        };
-        match value {
-            None => self.wrong_type(node, shape, path),
-            Some(value) if (minimum..=maximum).contains(&value) => {}
-            Some(value) => {
-                let range = match (minimum, maximum) {
-                    (minimum, i64::MAX) => format!("{minimum} or more"),
-                    (minimum, maximum) => format!("from {minimum} to {maximum}"),
-                };
-                self.findings.push(
-                    Diagnostic::error("out-of-range", format!("{path} must be {range}, not {value}"))
-                        .at(node.span),
-                );
-            }
-        }
-    }
-
-    fn decimal(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
-        let value = match &node.value {
-            #[expect(clippy::cast_precision_loss, reason = "only the sign and finiteness matter")]
-            Value::Int(value) => Some(*value as f64),
-            Value::Float(value) => Some(*value),
-            Value::String(text) => text.parse().ok(),
-            Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => None,
-        };
-        match value {
-            Some(value) if value.is_finite() => {}
-            _ => self.wrong_type(node, shape, path),
-        }
-    }
-
-    fn bytes(&mut self, node: &Node, shape: &Shape, path: &NodePath, number_allowed: bool) {
-        match &node.value {
-            Value::String(text) => {
-                if let Err(error) = units::parse_bytes(text) {
-                    self.unit(node, path, error);
-                }
-            }
-            Value::Int(value) if number_allowed && *value >= -1 => {}
-            Value::Int(value) if number_allowed => self.findings.push(
-                Diagnostic::error(
-                    "out-of-range",
-                    format!("{path} must not be negative, but is {value}"),
-                )
-                .at(node.span),
-            ),
-            Value::Float(value) if number_allowed && whole(*value).is_some() => {}
-            Value::Int(_)
-            | Value::Float(_)
-            | Value::Null
-            | Value::Bool(_)
-            | Value::Seq(_)
-            | Value::Map(_) => {
-                self.wrong_type(node, shape, path);
-            }
-        }
-    }
-
-    fn not_negative(&mut self, node: &Node, path: &NodePath) {
-        if node.as_i64().is_some_and(|value| value < 0) || node.as_str() == Some("-1") {
-            self.findings.push(
-                Diagnostic::error("out-of-range", format!("{path} must not be negative")).at(node.span),
-            );
-        }
-    }
-
-    fn duration(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
-        match node.as_str() {
-            Some(text) => {
-                if let Err(error) = units::parse_duration(text) {
-                    self.unit(node, path, error);
-                }
-            }
-            None => self.wrong_type(node, shape, path),
-        }
-    }
-
-    fn microseconds(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
-        match &node.value {
-            Value::String(text) if text.parse::<i64>().is_ok() => {}
-            Value::String(_) => self.duration(node, shape, path),
-            _ => self.integer(node, shape, path, i64::MIN, i64::MAX),
-        }
-    }
-
-    fn mode(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
-        match &node.value {
-            Value::Int(_) => {}
-            Value::String(text) => {
-                if let Err(error) = units::parse_mode(text) {
-                    self.unit(node, path, error);
-                }
-            }
-            Value::Null | Value::Bool(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => {
-                self.wrong_type(node, shape, path);
-            }
-        }
-    }
-
-    fn word(&mut self, node: &Node, words: &[&str], shape: &Shape, path: &NodePath) {
-        let Some(text) = node.as_str() else {
-            return self.wrong_type(node, shape, path);
-        };
-        if words.contains(&text) {
-            return;
-        }
-        let mut finding = Diagnostic::error(
-            "unknown-value",
-            format!("{path} must be {}, not `{text}`", shape::one_of(words)),
-        )
-        .at(node.span);
-        if let Some(meant) = hint::word(text, words) {
-            finding = finding.help(format!("did you mean `{meant}`?"));
-        }
-        self.findings.push(finding);
-    }
-
-    fn command(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
-        match &node.value {
-            Value::Null => {}
-            Value::String(text) => match command_line::split(text) {
-                Err(reason) => self.findings.push(
-                    Diagnostic::error("bad-value", format!("{path}: {reason}"))
-                        .at(node.span)
-                        .help("write the command as a list to avoid quoting"),
-                ),
-                Ok(line) => {
-                    if let Some(rest) = line.ignored {
-                        self.findings.push(
-                            Diagnostic::warning(
-                                "command-cut",
-                                format!("{path}: `{rest}` is ignored, because no shell runs this command"),
-                            )
-                            .at(node.span)
-                            .help("write `[\"sh\", \"-c\", \"…\"]` to have a shell run it"),
-                        );
-                    }
-                }
-            },
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => {
-                self.texts(node, shape, path);
-            }
         }
     }
 

@@ -19,6 +19,7 @@ use crate::source::span::Span;
 
 /// One service.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a key of the specification")]
 pub struct Service {
     /// Its key.
     pub name: ServiceName,

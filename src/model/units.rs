@@ -180,11 +180,10 @@ fn suggest_duration(text: &str) -> Option<String> {
     let (number, word) = split_number(&lower)?;
     let word = word.replace('.', "");
     let unit = match word.as_str() {
-        "" => "s",
         "ns" | "nanosecond" | "nanoseconds" => "ns",
         "us" | "µs" | "microsecond" | "microseconds" => "us",
         "ms" | "msec" | "msecs" | "milli" | "millis" | "millisecond" | "milliseconds" => "ms",
-        "s" | "sec" | "secs" | "second" | "seconds" => "s",
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => "s",
         "m" | "min" | "mins" | "minute" | "minutes" => "m",
         "h" | "hr" | "hrs" | "hour" | "hours" => "h",
         "d" | "day" | "days" => "d",

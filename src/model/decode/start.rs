@@ -13,7 +13,7 @@ const RESTARTS: [&str; 4] = ["no", "always", "on-failure", "unless-stopped"];
 const POLICIES: [&str; 7] = [
     "always", "never", "missing", "build", "daily", "weekly", "refresh",
 ];
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// `deploy.restart_policy` wins over `restart`.
 pub(super) fn restart(service: &Fields<'_>, findings: &mut Diagnostics) -> Restart {

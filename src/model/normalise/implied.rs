@@ -147,10 +147,10 @@ pub(super) fn services(file: &mut Mapping) {
         let image = service.get("image").cloned();
         if let Some(build) = service.get_mut("build") {
             let span = build.span;
-            if let Some(build) = build.as_map_mut() {
-                if !build.contains_key("dockerfile_inline") {
-                    default(build, "dockerfile", span, Node::string("Dockerfile", span));
-                }
+            if let Some(build) = build.as_map_mut()
+                && !build.contains_key("dockerfile_inline")
+            {
+                default(build, "dockerfile", span, Node::string("Dockerfile", span));
             }
         }
         each_item(service.get_mut("volumes"), |volume, _| {

@@ -90,10 +90,12 @@ pub(super) fn unknown_key(name: &str, object: &'static Object) -> Option<String>
 
 /// The object a shape holds directly, for keys written one level too high.
 fn inner_object(shape: &Shape) -> Option<&'static Object> {
-    match shape {
-        Shape::Object(object) => Some(object),
-        Shape::OrText(inner) | Shape::OrNull(inner) => inner_object(inner),
-        _ => None,
+    if let Shape::Object(object) = shape {
+        Some(object)
+    } else if let Shape::OrText(inner) | Shape::OrNull(inner) = shape {
+        inner_object(inner)
+    } else {
+        None
     }
 }
 

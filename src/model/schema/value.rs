@@ -1,0 +1,190 @@
+//! Checks of single values: numbers, sizes, durations, words and commands.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use super::shape::{self, Shape};
+use super::{Check, hint, whole};
+use crate::diagnostic::Diagnostic;
+use crate::model::{command_line, units};
+use crate::source::node::{Node, Value};
+use crate::source::path::NodePath;
+
+impl Check {
+    pub(super) fn flag(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        match &node.value {
+            Value::Bool(_) => {}
+            Value::String(text) => match units::parse_bool(text) {
+                Some((_, false)) => {}
+                Some((value, true)) => self.findings.push(
+                    Diagnostic::warning("old-boolean", format!("{path}: `{text}` is read as {value}"))
+                        .at(node.span)
+                        .help(format!("write `{value}`")),
+                ),
+                None => self.findings.push(
+                    Diagnostic::error("bad-value", format!("{path}: `{text}` is neither true nor false"))
+                        .at(node.span),
+                ),
+            },
+            Value::Null | Value::Int(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => {
+                self.wrong_type(node, shape, path);
+            }
+        }
+    }
+
+    pub(super) fn integer(
+        &mut self,
+        node: &Node,
+        shape: &Shape,
+        path: &NodePath,
+        minimum: i64,
+        maximum: i64,
+    ) {
+        let value = match &node.value {
+            Value::Int(value) => Some(*value),
+            Value::Float(value) => whole(*value),
+            Value::String(text) => text.parse().ok(),
+            Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => None,
+        };
+        match value {
+            None => self.wrong_type(node, shape, path),
+            Some(value) if (minimum..=maximum).contains(&value) => {}
+            Some(value) => {
+                let range = match (minimum, maximum) {
+                    (minimum, i64::MAX) => format!("{minimum} or more"),
+                    (minimum, maximum) => format!("from {minimum} to {maximum}"),
+                };
+                self.findings.push(
+                    Diagnostic::error("out-of-range", format!("{path} must be {range}, not {value}"))
+                        .at(node.span),
+                );
+            }
+        }
+    }
+
+    pub(super) fn decimal(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        let value = match &node.value {
+            #[expect(clippy::cast_precision_loss, reason = "only the sign and finiteness matter")]
+            Value::Int(value) => Some(*value as f64),
+            Value::Float(value) => Some(*value),
+            Value::String(text) => text.parse().ok(),
+            Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => None,
+        };
+        match value {
+            Some(value) if value.is_finite() => {}
+            _ => self.wrong_type(node, shape, path),
+        }
+    }
+
+    pub(super) fn bytes(&mut self, node: &Node, shape: &Shape, path: &NodePath, number_allowed: bool) {
+        match &node.value {
+            Value::String(text) => {
+                if let Err(error) = units::parse_bytes(text) {
+                    self.unit(node, path, error);
+                }
+            }
+            Value::Int(value) if number_allowed && *value >= -1 => {}
+            Value::Int(value) if number_allowed => self.findings.push(
+                Diagnostic::error(
+                    "out-of-range",
+                    format!("{path} must not be negative, but is {value}"),
+                )
+                .at(node.span),
+            ),
+            Value::Float(value) if number_allowed && whole(*value).is_some() => {}
+            Value::Int(_)
+            | Value::Float(_)
+            | Value::Null
+            | Value::Bool(_)
+            | Value::Seq(_)
+            | Value::Map(_) => {
+                self.wrong_type(node, shape, path);
+            }
+        }
+    }
+
+    pub(super) fn not_negative(&mut self, node: &Node, path: &NodePath) {
+        if node.as_i64().is_some_and(|value| value < 0) || node.as_str() == Some("-1") {
+            self.findings.push(
+                Diagnostic::error("out-of-range", format!("{path} must not be negative")).at(node.span),
+            );
+        }
+    }
+
+    pub(super) fn duration(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        match node.as_str() {
+            Some(text) => {
+                if let Err(error) = units::parse_duration(text) {
+                    self.unit(node, path, error);
+                }
+            }
+            None => self.wrong_type(node, shape, path),
+        }
+    }
+
+    pub(super) fn microseconds(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        if node.as_str().is_some_and(|text| text.parse::<i64>().is_err()) {
+            self.duration(node, shape, path);
+        } else {
+            self.integer(node, shape, path, i64::MIN, i64::MAX);
+        }
+    }
+
+    pub(super) fn mode(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        match &node.value {
+            Value::Int(_) => {}
+            Value::String(text) => {
+                if let Err(error) = units::parse_mode(text) {
+                    self.unit(node, path, error);
+                }
+            }
+            Value::Null | Value::Bool(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => {
+                self.wrong_type(node, shape, path);
+            }
+        }
+    }
+
+    pub(super) fn word(&mut self, node: &Node, words: &[&str], shape: &Shape, path: &NodePath) {
+        let Some(text) = node.as_str() else {
+            return self.wrong_type(node, shape, path);
+        };
+        if words.contains(&text) {
+            return;
+        }
+        let mut finding = Diagnostic::error(
+            "unknown-value",
+            format!("{path} must be {}, not `{text}`", shape::one_of(words)),
+        )
+        .at(node.span);
+        if let Some(meant) = hint::word(text, words) {
+            finding = finding.help(format!("did you mean `{meant}`?"));
+        }
+        self.findings.push(finding);
+    }
+
+    pub(super) fn command(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+        match &node.value {
+            Value::Null => {}
+            Value::String(text) => match command_line::split(text) {
+                Err(reason) => self.findings.push(
+                    Diagnostic::error("bad-value", format!("{path}: {reason}"))
+                        .at(node.span)
+                        .help("write the command as a list to avoid quoting"),
+                ),
+                Ok(line) => {
+                    if let Some(rest) = line.ignored {
+                        self.findings.push(
+                            Diagnostic::warning(
+                                "command-cut",
+                                format!("{path}: `{rest}` is ignored, because no shell runs this command"),
+                            )
+                            .at(node.span)
+                            .help("write `[\"sh\", \"-c\", \"…\"]` to have a shell run it"),
+                        );
+                    }
+                }
+            },
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => {
+                self.texts(node, shape, path);
+            }
+        }
+    }
+}
