@@ -104,6 +104,12 @@ impl Host {
         ran.stdout.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
     }
 
+    /// Containers of a project, without its file.
+    pub(crate) fn ps_of(&self, project: &str) -> Vec<serde_json::Value> {
+        let ran = self.rcompose(["-p", project, "ps", "-a", "--format", "json"]);
+        ran.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
     /// The one container of a service, as `ps` shows it.
     #[track_caller]
     pub(crate) fn container(&self, service: &str) -> serde_json::Value {

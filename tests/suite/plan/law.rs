@@ -88,11 +88,11 @@ fn live_through(past: &[Happening]) -> FakeRuntime {
                 continue;
             }
         };
-        last.wanted.project = PROJECT.to_owned();
+        PROJECT.clone_into(&mut last.wanted.project);
         if let Some(effects) = cut {
             fake.cut_after(effects);
         }
-        let _ = execute(&fake, &plan_on(&fake, &last, &intent));
+        let _outcome = execute(&fake, &plan_on(&fake, &last, &intent));
         fake.heal();
     }
     fake
@@ -166,15 +166,17 @@ fn check_order(project: &Imaginary, plan: &Plan) -> Result<(), TestCaseError> {
     }
     let of = |service: usize, stops: bool| {
         let name = service_name(service);
+        let starts = |action: &Action| matches!(action, Action::Start(container) if container.service.as_str() == name);
+        let ends = |action: &Action| matches!(action, Action::Stop(container, _) if container.service.as_str() == name);
         let steps = plan.steps.iter().enumerate();
-        steps
-            .filter(move |(_, step)| match &step.action {
-                Action::Start(container) => !stops && container.service.as_str() == name,
-                Action::Stop(container, _) => stops && container.service.as_str() == name,
-                _ => false,
-            })
-            .map(|(at, _)| at)
-            .collect::<Vec<usize>>()
+        let found = steps.filter(|(_, step)| {
+            if stops {
+                ends(&step.action)
+            } else {
+                starts(&step.action)
+            }
+        });
+        found.map(|(at, _)| at).collect::<Vec<usize>>()
     };
     for (dependent, service) in project.services.iter().enumerate() {
         for (dependency, condition, _) in &service.depends_on {
@@ -186,14 +188,9 @@ fn check_order(project: &Imaginary, plan: &Plan) -> Result<(), TestCaseError> {
                         "s{dependent} starts before s{dependency}:\n{plan}"
                     );
                 }
-                let gate = plan.steps.iter().position(|step| match &step.action {
-                    Action::Wait {
-                        service,
-                        condition: met,
-                        ..
-                    } => service.as_str() == service_name(*dependency) && met == condition,
-                    _ => false,
-                });
+                let name = service_name(*dependency);
+                let gates = |action: &Action| matches!(action, Action::Wait { service, condition: met, .. } if service.as_str() == name && met == condition);
+                let gate = plan.steps.iter().position(|step| gates(&step.action));
                 if *condition != Condition::Started && !of(*dependency, false).is_empty() {
                     let gate = gate.ok_or_else(|| TestCaseError::fail(format!("no gate in\n{plan}")))?;
                     prop_assert!(earlier.contains(&gate), "{plan}");
@@ -231,7 +228,7 @@ proptest! {
         let fake = live_through(&past);
         let prepared = project.prepare();
         fake.cut_after(cut);
-        let _ = execute(&fake, &plan_on(&fake, &prepared, &up()));
+        let _outcome = execute(&fake, &plan_on(&fake, &prepared, &up()));
         fake.heal();
         settle(&fake, &project, &prepared)?;
     }
@@ -241,7 +238,7 @@ proptest! {
         let fake = live_through(&past);
         let prepared = project.prepare();
         check_order(&project, &plan_on(&fake, &prepared, &up()))?;
-        let _ = execute(&fake, &plan_on(&fake, &prepared, &up()));
+        let _outcome = execute(&fake, &plan_on(&fake, &prepared, &up()));
         for intent in [
             Intent::Down(Down::default()),
             Intent::Stop { services: Vec::new(), timeout: None },
@@ -258,7 +255,7 @@ proptest! {
         let down = Intent::Down(Down { volumes: true, remove_orphans: true, ..Down::default() });
         if let Some(cut) = cut {
             fake.cut_after(cut);
-            let _ = execute(&fake, &plan_on(&fake, &prepared, &down));
+            let _outcome = execute(&fake, &plan_on(&fake, &prepared, &down));
             fake.heal();
         }
         let outcome = execute(&fake, &plan_on(&fake, &prepared, &down));

@@ -2,3 +2,4 @@
 
 mod imagined;
 mod law;
+mod scenario;
