@@ -104,6 +104,7 @@ pub(crate) fn resolve(root: BorrowedFd<'_>, path: &str, missing: Missing) -> Res
             }
             other => other?,
         };
+        races = 0;
         if is(found.as_fd(), FileType::Symlink)? {
             links += 1;
             if links > MAXIMUM_LINKS {
@@ -228,7 +229,10 @@ mod tests {
             resolve(root.as_fd(), "loop", Missing::Directory).unwrap_err(),
             Errno::LOOP
         );
-        assert_eq!(real_directory(root.as_fd(), "absolute").unwrap_err(), Errno::NOTDIR);
+        assert_eq!(
+            real_directory(root.as_fd(), "absolute").unwrap_err(),
+            Errno::NOTDIR
+        );
     }
 
     #[test]

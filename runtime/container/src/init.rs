@@ -20,7 +20,7 @@ use crate::namespace::{self, Joined};
 use crate::rootfs::{self, Layers};
 use crate::spec::{ContainerSpec, NamespaceChoice};
 use crate::system_mounts::{self, DeviceDirectory};
-use crate::{identity, mask, tty, user_mounts};
+use crate::{identity, mask, sysctl, tty, user_mounts};
 
 /// All a container is built from, in its first process.
 pub(crate) struct Init<'a> {
@@ -153,7 +153,7 @@ impl Init<'_> {
             attribute::NO_SUID | attribute::NO_EXEC | attribute::NO_DEVICES,
         )
         .stage("mount /proc")?;
-        write_parameters(proc.as_fd(), &spec.sysctls)?;
+        write_parameters(proc.as_fd(), spec)?;
         attach(proc.as_fd(), system_mounts::place(root, "proc")?.as_fd()).stage("mount /proc")?;
         system_mounts::mount_sys(root, spec.privileged)?;
         let own_groups = spec.namespaces.cgroup == NamespaceChoice::Private;
@@ -175,11 +175,12 @@ impl Init<'_> {
     }
 }
 
-/// Writes kernel parameters, dotted names, through a procfs that nobody else can see. A name's own dots may be written as slashes, as
-/// sysctl(8) does.
-fn write_parameters(proc: BorrowedFd<'_>, parameters: &[(String, String)]) -> Result<(), StartError> {
-    for (name, value) in parameters {
+/// Writes kernel parameters through a procfs that nobody else can see.
+fn write_parameters(proc: BorrowedFd<'_>, spec: &ContainerSpec) -> Result<(), StartError> {
+    for (name, value) in &spec.sysctls {
         let step = "set the kernel parameter";
+        sysctl::check(name, &spec.namespaces)
+            .map_err(|detail| StartError::refused(format!("{step} {name}"), detail))?;
         let path = if name.contains('/') {
             name.clone()
         } else {

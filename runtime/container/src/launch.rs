@@ -7,7 +7,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{FileType, Gid, Mode, OFlags, Uid, fchown, fstat, open};
 use rustix::io::Errno;
-use rustix::process::{fchdir, getcwd, ioctl_tiocsctty, setsid, umask};
+use rustix::process::{
+    DumpableBehavior, fchdir, getcwd, ioctl_tiocsctty, set_dumpable_behavior, setsid, umask,
+};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, capability_is_in_bounding_set, clear_ambient_capability_set,
@@ -194,7 +196,9 @@ fn confine(process: &ProcessSpec, identity: &Identity) -> Result<(), StartError>
     if let Some(filter) = &process.seccomp {
         rcompose_sys::seccomp::install(filter).stage("install the system-call filter")?;
     }
-    set(last)
+    set(last)?;
+    // Changes of user and capabilities reset this to the host's `fs.suid_dumpable`.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).stage("protect the own memory")
 }
 
 /// A program with all that execve(2) needs, made before confinement.

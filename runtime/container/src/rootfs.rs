@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, Mode, OFlags, open, openat, unlinkat};
+use rustix::fs::{AtFlags, Mode, OFlags, fstatfs, open, openat, unlinkat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsOpenFlags, UnmountFlags, fsconfig_set_fd, fsconfig_set_flag, fsconfig_set_string, fsopen, unmount,
@@ -14,6 +14,9 @@ use rustix::process::{chdir, fchdir, pivot_root};
 use crate::message::{Stage, StartError};
 use crate::mount::{copy, mount_context};
 use crate::spec::RootfsSpec;
+
+/// statfs(2) type of an overlay.
+const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
 
 /// The opened directories of a root file system.
 pub(crate) struct Layers {
@@ -68,25 +71,35 @@ impl Layers {
             return copy(only.as_fd(), false).stage("mount the single layer");
         }
         if let Some((_, work)) = &self.writable {
-            forget_unclean_end(work.as_fd()).stage("clear the mark of an unclean end of the overlay")?;
+            forget_last_use(work.as_fd()).stage("clear the mark of the overlay's last use")?;
         }
-        match self.mount_by_descriptor() {
+        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).stage("mount the overlay")?;
+        let mounted = match self.set_by_descriptor(context.as_fd()) {
             // Before Linux 6.13 the overlay takes no descriptors.
-            Err(Errno::INVAL) => self.mount_by_number().stage("mount the overlay"),
-            other => other.stage("mount the overlay"),
-        }
+            Err(Errno::INVAL) => self.mount_by_number(),
+            Ok(()) => self.finish(context.as_fd()),
+            Err(errno) => Err(errno),
+        };
+        mounted.map_err(|errno| {
+            let detail = match self.upper().map(fstatfs) {
+                Some(Ok(status)) if u64::try_from(status.f_type) == Ok(OVERLAYFS_SUPER_MAGIC) => {
+                    "the data root lies on an overlay itself; set RCOMPOSE_DATA_ROOT to a directory of another file system".to_owned()
+                }
+                _ => kernel_messages(context.as_fd()),
+            };
+            StartError::new("mount the overlay", errno.raw_os_error(), detail)
+        })
     }
 
-    fn mount_by_descriptor(&self) -> Result<OwnedFd, Errno> {
-        let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fn set_by_descriptor(&self, context: BorrowedFd<'_>) -> Result<(), Errno> {
         for layer in &self.lower {
-            fsconfig_set_fd(context.as_fd(), "lowerdir+", layer)?;
+            fsconfig_set_fd(context, "lowerdir+", layer)?;
         }
         if let Some((upper, work)) = &self.writable {
-            fsconfig_set_fd(context.as_fd(), "upperdir", upper)?;
-            fsconfig_set_fd(context.as_fd(), "workdir", work)?;
+            fsconfig_set_fd(context, "upperdir", upper)?;
+            fsconfig_set_fd(context, "workdir", work)?;
         }
-        self.finish(context.as_fd())
+        Ok(())
     }
 
     /// The older way: one list of the descriptors' numbers, resolved in `/proc/self/fd`. Short names, because an option may have 255 bytes.
@@ -115,16 +128,36 @@ impl Layers {
     }
 }
 
-/// A volatile overlay that was not unmounted cleanly leaves `work/incompat/volatile`, and the kernel refuses the directory until it is gone
-/// (overlayfs.rst, "Volatile mount"). The layer itself is whole as long as the host did not crash; after a crash it is what was written.
-fn forget_unclean_end(work: BorrowedFd<'_>) -> Result<(), Errno> {
+/// What the kernel has to say about a context that failed, one message a read (`e overlay: …`).
+fn kernel_messages(context: BorrowedFd<'_>) -> String {
+    let mut messages = Vec::new();
+    let mut buffer = [0; 1024];
+    while let Ok(length) = rustix::io::read(context, &mut buffer) {
+        let message = String::from_utf8_lossy(&buffer[..length]);
+        messages.push(message.trim().trim_start_matches("e ").to_owned());
+        if length == 0 || messages.len() > 8 {
+            break;
+        }
+    }
+    messages.join("; ")
+}
+
+/// A volatile overlay leaves `work/incompat/volatile/dirty`, also when it is unmounted in order, and the kernel refuses the directory until that is
+/// gone (overlayfs.rst, "Volatile mount"). The layer itself is whole as long as the host did not crash; after a crash it is what was written.
+fn forget_last_use(work: BorrowedFd<'_>) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let removed = openat(work, "work", flags, Mode::empty())
-        .and_then(|inner| openat(inner, "incompat", flags, Mode::empty()))
-        .and_then(|incompatible| unlinkat(incompatible, "volatile", AtFlags::REMOVEDIR));
-    match removed {
-        Err(Errno::NOENT) => Ok(()),
-        other => other,
+    let below = |directory: BorrowedFd<'_>, name: &str| openat(directory, name, flags, Mode::empty());
+    let incompatible = match below(work, "work").and_then(|inner| below(inner.as_fd(), "incompat")) {
+        Err(Errno::NOENT) => return Ok(()),
+        other => other?,
+    };
+    let volatile = match below(incompatible.as_fd(), "volatile") {
+        Err(Errno::NOENT) => return Ok(()),
+        other => other?,
+    };
+    match unlinkat(&volatile, "dirty", AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => unlinkat(&incompatible, "volatile", AtFlags::REMOVEDIR),
+        Err(errno) => Err(errno),
     }
 }
 
@@ -154,5 +187,66 @@ pub(crate) fn null_device() -> Result<OwnedFd, StartError> {
             "open /dev/null",
             "the host's /dev/null is no null device",
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::beneath;
+
+    #[test]
+    fn both_ways_of_naming_layers_make_the_same_overlay() {
+        let directory = std::env::temp_dir().join(format!("rcompose-rootfs-{}", std::process::id()));
+        let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+        for (name, file) in [
+            ("top:most", "same"),
+            ("bottom,er", "same"),
+            ("bottom,er", "lower"),
+        ] {
+            fs::create_dir_all(path(name)).unwrap();
+            fs::write(directory.join(name).join(file), name).unwrap();
+        }
+        fs::create_dir_all(path("upper")).unwrap();
+        fs::create_dir_all(path("work")).unwrap();
+        let spec = RootfsSpec {
+            lower: vec![path("top:most"), path("bottom,er")],
+            upper: path("upper"),
+            work: path("work"),
+            read_only: false,
+        };
+        let layers = Layers::open(&spec).unwrap();
+        for by_number in [false, true] {
+            forget_last_use(layers.work().unwrap()).unwrap();
+            let before = std::env::current_dir().unwrap();
+            let root = if by_number {
+                layers.mount_by_number().unwrap()
+            } else {
+                layers.mount().unwrap()
+            };
+            std::env::set_current_dir(before).unwrap();
+            for (file, expected) in [("same", "top:most"), ("lower", "bottom,er")] {
+                let opened = beneath::open(root.as_fd(), file, OFlags::RDONLY).unwrap();
+                assert_eq!(std::io::read_to_string(File::from(opened)).unwrap(), expected);
+            }
+        }
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn an_overlay_that_fails_says_why() {
+        let read_only =
+            crate::mount::new_filesystem("tmpfs", &[], crate::mount::attribute::READ_ONLY).unwrap();
+        let path = format!("/proc/self/fd/{}", read_only.as_raw_fd());
+        let spec = RootfsSpec {
+            lower: vec!["/usr".into()],
+            upper: path.clone(),
+            work: path,
+            read_only: false,
+        };
+        let error = Layers::open(&spec).unwrap().mount().unwrap_err();
+        assert!(error.detail.contains("read-only"), "{error}");
     }
 }

@@ -196,14 +196,20 @@ pub(crate) fn attach_one(
         let recursive = matches!(mount.source, MountSource::Bind { recursive: true, .. });
         make_read_only(tree.as_fd(), recursive).stage_of("make the mount read-only", target)?;
     }
-    attach(tree.as_fd(), place.as_fd()).map_err(|errno| {
-        let detail = if errno == Errno::NOTDIR {
-            "a file cannot be mounted on a directory, nor the other way round"
+    if beneath::is(place.as_fd(), FileType::Directory).stage_of(step, target)? != is_directory {
+        let (this, other) = if is_directory {
+            ("directory", "file")
         } else {
-            ""
+            ("file", "directory")
         };
-        StartError::new(format!("{step} {target}"), errno.raw_os_error(), detail)
-    })
+        let detail = format!("a {this} cannot be mounted on a {other}");
+        return Err(StartError::new(
+            format!("{step} {target}"),
+            Errno::NOTDIR.raw_os_error(),
+            detail,
+        ));
+    }
+    attach(tree.as_fd(), place.as_fd()).stage_of(step, target)
 }
 
 /// Resolves (and makes) the place of a mount, and refuses those that would undo the container's walls.

@@ -199,6 +199,28 @@ mod tests {
     }
 
     #[test]
+    fn the_kernel_takes_the_device_filter_and_obeys_it() {
+        let layout = Layout::detect().unwrap();
+        let Some(root) = &layout.unified else {
+            panic!("no version-2 hierarchy is mounted to test with")
+        };
+        let path = format!("rcompose-test-filter-{}", std::process::id());
+        make(root, &path, &layout.unified_controllers).unwrap();
+        let access = DeviceAccess::Only(crate::device::default_rules());
+        let unlimited = CgroupSpec::default();
+        let outcome = limit(root, &path, &unlimited, &layout, Some(&access)).map(|()| {
+            let script = format!(
+                "echo 0 > {}/cgroup.procs && head -c 1 /dev/zero >/dev/null && echo zero; dd if=/dev/kmsg of=/dev/null count=0 2>/dev/null && echo kmsg",
+                root.join(&path).display()
+            );
+            let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+            String::from_utf8(output.stdout).unwrap()
+        });
+        std::fs::remove_dir(root.join(&path)).unwrap();
+        assert_eq!(outcome.unwrap(), "zero\n");
+    }
+
+    #[test]
     fn block_bytes_are_summed_over_devices() {
         let text = "8:0 rbytes=100 wbytes=7 rios=1\n254:0 rbytes=11 wbytes=0\n";
         assert_eq!((sum(text, "rbytes="), sum(text, "wbytes=")), (111, 7));
