@@ -3,7 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rcompose_runtime::image::build::ignore::{PatternList, PatternError};
+use rcompose_runtime::image_store::build::ignore::{PatternList, PatternError};
 
 use super::ignored::is_noise;
 use crate::diagnostic::Diagnostic;
