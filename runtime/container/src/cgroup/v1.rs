@@ -4,11 +4,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::control_file::{block_device, field, make_directory, quota, read, write, write_if_present};
 use super::layout::Hierarchy;
-use super::{
-    CgroupError, PATIENCE, Statistics, block_device, field, make_directory, quota, read, write,
-    write_if_present,
-};
+use super::{CgroupError, PATIENCE, Statistics};
 use crate::device::DeviceAccess;
 use crate::spec::CgroupSpec;
 

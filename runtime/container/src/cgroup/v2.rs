@@ -6,11 +6,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::control_file::{block_device, field, make_directory, quota, read, write, write_if_present};
 use super::layout::Layout;
-use super::{
-    CgroupError, PATIENCE, Statistics, block_device, device_filter, field, make_directory, quota, read,
-    write, write_if_present,
-};
+use super::{CgroupError, PATIENCE, Statistics, device_filter};
 use crate::device::DeviceAccess;
 use crate::spec::CgroupSpec;
 
