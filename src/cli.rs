@@ -3,13 +3,20 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::commands;
+use crate::ui::progress::ProgressKind;
 
 /// Run Compose projects with no engine behind it.
 #[derive(Debug, Parser)]
-#[command(name = "rcompose", version, disable_version_flag = true, propagate_version = false, max_term_width = 100)]
+#[command(
+    name = "rcompose",
+    version,
+    disable_version_flag = true,
+    propagate_version = false,
+    max_term_width = 100
+)]
 pub struct Cli {
     /// Options that every command takes.
     #[command(flatten)]
@@ -24,6 +31,7 @@ pub struct Cli {
 
 /// Options before the command, as docker compose spells them.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one field a flag")]
 pub struct GlobalArgs {
     /// Compose file, YAML or TOML; `-` is standard input. May be given several times, later files override earlier ones.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
@@ -44,10 +52,21 @@ pub struct GlobalArgs {
     #[arg(long, value_enum, value_name = "WHEN", env = "COMPOSE_ANSI")]
     pub ansi: Option<When>,
     /// Kind of progress output.
-    #[arg(long, value_enum, value_name = "KIND", global = true, env = "COMPOSE_PROGRESS")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "KIND",
+        global = true,
+        env = "COMPOSE_PROGRESS"
+    )]
     pub progress: Option<ProgressKind>,
     /// How many things may be done at once; -1 lets rcompose choose.
-    #[arg(long, value_name = "N", env = "COMPOSE_PARALLEL_LIMIT", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "COMPOSE_PARALLEL_LIMIT",
+        allow_negative_numbers = true
+    )]
     pub parallel: Option<i64>,
     /// Say what would be done, and do nothing.
     #[arg(long, global = true)]
@@ -77,87 +96,21 @@ pub enum When {
     Auto,
 }
 
-/// How progress is shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ProgressKind {
-    /// Bars on a terminal, lines elsewhere.
-    Auto,
-    /// Bars.
-    Tty,
-    /// One line an event.
-    Plain,
-    /// One JSON object an event.
-    Json,
-    /// Nothing.
-    Quiet,
-}
-
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Build or rebuild services
-    Build(commands::build::Args),
-    /// Parse, resolve and print the compose file in canonical format
-    #[command(alias = "convert")]
-    Config(commands::config::Args),
-    /// Create containers without starting them
-    Create(commands::create::Args),
-    /// Stop and remove containers and networks
-    Down(commands::down::Args),
-    /// Show what happened, and what happens, to a project
-    Events(commands::events::Args),
-    /// Run a command in a running container
-    Exec(commands::exec::Args),
-    /// Work with the local image store
-    Image(commands::image::Args),
-    /// List the images that the containers use
-    Images(commands::images::Args),
     /// Send a signal to containers
     Kill(commands::kill::Args),
-    /// Show what containers print
-    Logs(commands::logs::Args),
-    /// List projects
-    Ls(commands::ls::Args),
     /// Freeze services
     Pause(commands::pause::PauseArgs),
-    /// Say what `up` would change, and why
-    Plan(commands::plan::Args),
-    /// Print the host's side of a published port
-    Port(commands::port::Args),
-    /// List containers
-    Ps(commands::ps::Args),
-    /// Pull images
-    Pull(commands::pull::Args),
     /// Restart containers
     Restart(commands::restart::Args),
     /// Remove stopped containers
     Rm(commands::rm::Args),
-    /// Run a one-off command in a container of its own
-    Run(commands::run::Args),
-    /// Change the number of replicas
-    Scale(commands::scale::Args),
     /// Start existing containers
     Start(commands::start::Args),
     /// Stop containers without removing them
     Stop(commands::stop::Args),
-    /// Keep a project equal to its files (started by `up`)
-    #[command(hide = true)]
-    Supervise(commands::supervise::Args),
-    /// List the processes in the containers
-    Top(commands::top::Args),
     /// Thaw services
     Unpause(commands::pause::UnpauseArgs),
-    /// Create and start everything
-    Up(commands::up::Args),
-    /// Print the version
-    Version(commands::version::Args),
-    /// List volumes
-    Volumes(commands::volumes::Args),
-    /// Wait until containers end
-    Wait(commands::wait::Args),
-    /// Update containers when watched files change
-    Watch(commands::watch::Args),
 }
-
-/// A flag that may be given, given a value, or be absent: `--wait`, `--wait=false`.
-pub const FLAG: ArgAction = ArgAction::SetTrue;

@@ -1,2 +1,7 @@
 //! The `rcompose` program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rcompose::commands::main(std::env::args_os())
+}

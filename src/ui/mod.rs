@@ -2,6 +2,9 @@
 //! **Invariant:** the only room that prints; it decides nothing.
 
 pub mod age;
+pub mod container_view;
+pub mod print;
+pub mod progress;
 pub mod report;
 pub mod style;
 pub mod table;

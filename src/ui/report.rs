@@ -2,7 +2,6 @@
 //! terminal, plain lines elsewhere. **Invariant:** each finding is shown with its `file:line:column`, if it has one.
 
 use std::fmt;
-use std::io::IsTerminal as _;
 
 use miette::{GraphicalReportHandler, LabeledSpan, NamedSource, SourceCode};
 
@@ -11,17 +10,17 @@ use crate::source::span::{FileId, SourceMap, Span};
 
 /// Writes all findings to standard error, framed if it is a terminal. `NO_COLOR` is miette's matter.
 pub fn print(findings: &Diagnostics, sources: &SourceMap) {
-    if findings.is_empty() {
-        return;
+    if !findings.is_empty() {
+        super::print::err(&render(findings, sources));
     }
-    let text = if std::io::stderr().is_terminal() {
+}
+
+/// Findings as standard error wants them: framed if it is a terminal.
+pub fn render(findings: &Diagnostics, sources: &SourceMap) -> String {
+    if super::print::err_is_terminal() {
         framed(findings, sources)
     } else {
         plain(findings, sources)
-    };
-    #[expect(clippy::print_stderr, reason = "this room is the one that prints")]
-    {
-        eprint!("{text}");
     }
 }
 

@@ -48,6 +48,16 @@ impl ImageStore {
         }))
     }
 
+    /// When the name was last given to an image: by the last pull or build.
+    pub fn named_at(&self, reference: &Reference) -> Result<Option<std::time::SystemTime>, ImageError> {
+        let path = self.name_path(reference);
+        match fs::metadata(&path).and_then(|metadata| metadata.modified()) {
+            Ok(time) => Ok(Some(time)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(ImageError::path("read", &path)(error)),
+        }
+    }
+
     /// Gives the image with this id another name. `manifest` is what the registry serves under the name, if it came from one.
     pub fn tag(
         &self,

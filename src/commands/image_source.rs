@@ -1,0 +1,235 @@
+//! In: references and `build:` sections. Out: images in the local store, pulled from registries or built, told as events.
+//! **Invariant:** a name points at its image only after all of it is there.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use std::time::{Duration, SystemTime};
+
+use rcompose_runtime::LocalRuntime;
+use rcompose_runtime::image_store::build::cache::BuildCache;
+use rcompose_runtime::image_store::build::{BuildError, build};
+use rcompose_runtime::image_store::{
+    Configuration, Digest, Image, ImageError as StoreError, ImageStore, Platform, PullEvent, PullPhase,
+    Reference, pull,
+};
+
+use super::build_request::{BuildOptions, build_request};
+use super::build_story::Story;
+use super::context::Context;
+use super::project::LoadedProject;
+use crate::engine::{ImageError, ImageSource};
+use crate::error::{CliError, chain};
+use crate::event::{Event, Events};
+use crate::model::ServiceName;
+
+/// The local store, its registries and the builder.
+#[derive(Debug)]
+pub struct StoreImages<'a> {
+    context: &'a Context,
+    files: Option<&'a LoadedProject>,
+    configuration: OnceLock<Configuration>,
+    /// What builds are asked besides what the files say.
+    pub options: BuildOptions,
+}
+
+impl<'a> StoreImages<'a> {
+    /// Images of a project; without its files nothing can be built.
+    pub fn new(context: &'a Context, files: Option<&'a LoadedProject>) -> Self {
+        Self {
+            context,
+            files,
+            configuration: OnceLock::new(),
+            options: BuildOptions::default(),
+        }
+    }
+
+    fn runtime(&self) -> Result<&LocalRuntime, ImageError> {
+        self.context.runtime().map_err(plain)
+    }
+
+    fn store(&self) -> Result<&ImageStore, ImageError> {
+        Ok(self.runtime()?.images()?)
+    }
+
+    /// `/etc/rcompose/config.toml`, then the user's, and docker's logins.
+    fn configuration(&self) -> Result<&Configuration, ImageError> {
+        if let Some(configuration) = self.configuration.get() {
+            return Ok(configuration);
+        }
+        let home = self.context.variable("HOME").map(PathBuf::from);
+        let in_home = |path: &str| home.as_ref().map(|home| home.join(path));
+        let user = self.context.variable("XDG_CONFIG_HOME").map(PathBuf::from);
+        let user = user.or_else(|| in_home(".config"));
+        let mut paths = vec![PathBuf::from("/etc/rcompose/config.toml")];
+        paths.extend(user.map(|directory| directory.join("rcompose/config.toml")));
+        let docker = self.context.variable("DOCKER_CONFIG").map(PathBuf::from);
+        let docker = docker.or_else(|| in_home(".docker"));
+        let docker = docker.map(|directory| directory.join("config.json"));
+        let paths: Vec<_> = paths.iter().map(PathBuf::as_path).collect();
+        let configuration = Configuration::load(&paths, docker.as_deref())?;
+        Ok(self.configuration.get_or_init(|| configuration))
+    }
+
+    fn fetch(
+        &self,
+        name: &str,
+        platform: Option<&str>,
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<Image, ImageError> {
+        let reference: Reference = name.parse()?;
+        let platform = platform.map(str::parse::<Platform>).transpose()?;
+        let told = |event: PullEvent| {
+            let (phase, done, total) = match event.phase {
+                PullPhase::Waiting => ("waiting", 0, None),
+                PullPhase::Downloading { done, total } => ("downloading", done, Some(total)),
+                PullPhase::Extracting { total, .. } => ("unpacking", total, Some(total)),
+                PullPhase::Done => ("done", 0, None),
+                PullPhase::Exists => ("exists", 0, None),
+            };
+            events.emit(Event::PullProgress {
+                image: name.to_owned(),
+                layer: event.layer.hex().chars().take(12).collect(),
+                phase: phase.to_owned(),
+                done,
+                total,
+            });
+        };
+        let configuration = self.configuration()?;
+        Ok(pull(
+            self.store()?,
+            configuration,
+            &reference,
+            platform.as_ref(),
+            &told,
+            cancel,
+        )?)
+    }
+
+    /// Removes an image that lost its last name to a newer one.
+    fn prune(&self, store: &ImageStore, old: &Digest) -> Result<(), ImageError> {
+        let nameless = store
+            .list()?
+            .iter()
+            .any(|image| image.id == *old && image.references.is_empty());
+        if nameless {
+            self.remove(&old.to_string())?;
+        }
+        Ok(())
+    }
+}
+
+impl ImageSource for StoreImages<'_> {
+    fn pull(
+        &self,
+        reference: &str,
+        platform: Option<&str>,
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<(), ImageError> {
+        self.fetch(reference, platform, events, cancel).map(drop)
+    }
+
+    fn build(
+        &self,
+        service: &ServiceName,
+        reference: &str,
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<(), ImageError> {
+        let found = self.files.and_then(|files| {
+            let found = files.project.services.get(service.as_str());
+            let build = found.or_else(|| files.project.disabled.get(service.as_str()))?;
+            Some((files, build, build.build.as_ref()?))
+        });
+        let Some((files, wanted, section)) = found else {
+            return Err(format!("service {service} has no build section at hand").into());
+        };
+        let store = self.store()?;
+        let _lease = store.lease()?;
+        let request = build_request(files, wanted, section, &self.options)?;
+        let always = section.pull || self.options.pull;
+        let find = |name: &str| -> Result<Image, String> {
+            let local = || -> Result<Option<Image>, ImageError> { Ok(store.find(name)?) };
+            let found = if always {
+                None
+            } else {
+                local().map_err(|error| chain(&*error))?
+            };
+            match found {
+                Some(image) => Ok(image),
+                None => self
+                    .fetch(name, wanted.platform.as_deref(), events, cancel)
+                    .map_err(|error| chain(&*error)),
+            }
+        };
+        let runner = self.runtime()?.build_runner();
+        let story = Story::new(service, events);
+        let built = build(
+            store,
+            &request,
+            &find,
+            &runner,
+            &|event| story.tell(event),
+            cancel,
+        );
+        let image = match built {
+            Ok(image) => image,
+            // The engine knows a cancellation by the runtime's.
+            Err(BuildError::Cancelled) => return Err("cancelled".into()),
+            Err(error) => return Err(error.into()),
+        };
+        let name: Reference = reference.parse()?;
+        let before = store.resolve(&name)?.map(|old| old.id);
+        store.tag(&image.id, &name, None)?;
+        for tag in &section.tags {
+            store.tag(&image.id, &tag.parse()?, None)?;
+        }
+        if let Some(old) = before.filter(|old| self.options.prune && *old != image.id) {
+            self.prune(store, &old)?;
+        }
+        Ok(())
+    }
+
+    fn remove(&self, reference: &str) -> Result<(), ImageError> {
+        let (store, runtime) = (self.store()?, self.runtime()?);
+        let used = runtime.images_in_use()?;
+        match store.remove(reference, false, &|id| used.contains(&id.to_string())) {
+            Ok(_) => {}
+            Err(StoreError::NoSuchImage { .. }) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+        let mut kept: BTreeSet<PathBuf> = runtime.layers_in_use()?;
+        kept.extend(BuildCache::of(store).layer_directories());
+        store.collect(&kept)?;
+        Ok(())
+    }
+
+    fn age(&self, reference: &str) -> Option<Duration> {
+        let reference: Reference = reference.parse().ok()?;
+        let named = self.store().ok()?.named_at(&reference).ok()??;
+        SystemTime::now().duration_since(named).ok()
+    }
+}
+
+/// An error of a command as one of the image source.
+fn plain(error: CliError) -> ImageError {
+    error.message.into()
+}
+
+/// Reads a small file of a build; the error names it.
+pub(super) fn read_text(path: &std::path::Path) -> Result<String, ImageError> {
+    fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()).into())
+}
+
+/// Values given on the command line for the arguments of builds.
+pub fn build_arguments(written: &[String], context: &Context) -> BTreeMap<String, Option<String>> {
+    let pairs = written.iter().map(|argument| match argument.split_once('=') {
+        Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
+        None => (argument.clone(), context.variable(argument).map(str::to_owned)),
+    });
+    pairs.collect()
+}

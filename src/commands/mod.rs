@@ -1,0 +1,89 @@
+//! In: a parsed command line. Out: its verb, run. One file per verb: its `Args`, then `run(&Context, &Args)`.
+//! Shared here: [`Context`] (globals, environment, runtime, signals), [`Target`] and [`LoadedProject`] (what a verb works on),
+//! [`Context::operate`] and [`Context::reconcile`] (the only way to change a project), [`StoreImages`] (pull and build).
+//! **Invariant:** a verb prints through `ui` and ends with a [`CliError`], whose kind is the exit code.
+
+mod build_request;
+mod build_story;
+mod context;
+mod image_source;
+mod interrupt;
+mod project;
+mod work;
+
+pub mod kill;
+pub mod pause;
+pub mod restart;
+pub mod rm;
+pub mod start;
+pub mod stop;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+
+pub use build_request::{BuildOptions, build_request, dockerignore};
+pub use context::{Context, Stream};
+pub use image_source::{StoreImages, build_arguments};
+pub use interrupt::Interrupts;
+pub use project::{LoadedProject, Target, options_of};
+pub use work::Asked;
+
+use crate::cli::{Cli, Command};
+use crate::error::CliError;
+use crate::ui::print;
+
+/// The program: parses the command line, runs the verb, prints its error and gives its exit code.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no errors; wrong flags end with 1, as docker compose ends then.
+            let failed = error.use_stderr();
+            let told = error.print();
+            return ExitCode::from(u8::from(failed || told.is_err()));
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            print::err(&error.text());
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn run(cli: Cli) -> Result<(), CliError> {
+    let context = Context::new(cli.global)?;
+    if cli.version {
+        print::out(concat!("rcompose version ", env!("CARGO_PKG_VERSION"), "\n"))?;
+        return Ok(());
+    }
+    let Some(command) = cli.command else {
+        print::out(&Cli::command().render_long_help().to_string())?;
+        return Ok(());
+    };
+    match command {
+        Command::Kill(args) => kill::run(&context, &args),
+        Command::Pause(args) => pause::pause(&context, &args),
+        Command::Restart(args) => restart::run(&context, &args),
+        Command::Rm(args) => rm::run(&context, &args),
+        Command::Start(args) => start::run(&context, &args),
+        Command::Stop(args) => stop::run(&context, &args),
+        Command::Unpause(args) => pause::unpause(&context, &args),
+    }
+}
+
+/// Names of services as the engine takes them.
+pub fn service_names(names: &[String]) -> Vec<crate::model::ServiceName> {
+    names
+        .iter()
+        .map(|name| crate::model::ServiceName::new(name.as_str()))
+        .collect()
+}
+
+/// `--timeout` in seconds as a duration.
+pub fn seconds(timeout: Option<u64>) -> Option<std::time::Duration> {
+    timeout.map(std::time::Duration::from_secs)
+}

@@ -1,0 +1,162 @@
+//! In: a target and an intent. Out: reality as intended, told as progress and kept in the event log.
+//! **Invariant:** every change of a project goes through here, and so through the engine.
+
+use std::time::Duration;
+
+use super::context::Context;
+use super::image_source::StoreImages;
+use super::project::{LoadedProject, Target};
+use crate::diagnostic::Diagnostics;
+use crate::engine::{Engine, EngineError, Outcome, Prepared, Preview};
+use crate::error::CliError;
+use crate::event::{Event, Events, Fanout};
+use crate::plan::Intent;
+use crate::state::ProjectRecord;
+use crate::state::event_log::EventLog;
+use crate::ui::print;
+use crate::ui::progress::{Look, Progress, ProgressKind};
+
+/// What is asked of one reconciliation besides its intent.
+#[derive(Debug, Default)]
+pub struct Asked<'a> {
+    /// Replaces the project's record (`up`).
+    pub record: Option<&'a ProjectRecord>,
+    /// How long conditions are waited for.
+    pub wait_timeout: Option<Duration>,
+}
+
+impl Context {
+    /// What progress looks like by the global flags.
+    pub fn look(&self) -> Look {
+        Look {
+            kind: match self.globals.progress {
+                Some(kind) => kind,
+                None if !self.stderr.style.colour && self.variable("NO_COLOR").is_none() => {
+                    ProgressKind::Plain
+                }
+                None => ProgressKind::Auto,
+            },
+            terminal: self.stderr.terminal,
+            style: self.stderr.style,
+            quiet_pull: false,
+            quiet_build: false,
+            dry_run: self.globals.dry_run,
+        }
+    }
+
+    /// Carries out an intent that needs no files (`stop`, `down`, …), and shows progress under the command's name.
+    pub fn operate(&self, title: &str, target: &Target, intent: &Intent) -> Result<Outcome, CliError> {
+        self.operate_asking(title, target, intent, &Asked::default())
+    }
+
+    /// The same with what is asked besides the intent.
+    pub fn operate_asking(
+        &self,
+        title: &str,
+        target: &Target,
+        intent: &Intent,
+        asked: &Asked<'_>,
+    ) -> Result<Outcome, CliError> {
+        let images = StoreImages::new(self, target.files.as_ref());
+        let progress = Progress::new(title, self.look(), None);
+        let prepared = self.prepare_or_remember(target, &images, &progress)?;
+        let files = target.files.as_ref();
+        self.reconcile(&prepared, files, intent, &images, &progress, asked)
+    }
+
+    /// The project of the files, or, without files that can be used, as its containers remember it.
+    fn prepare_or_remember(
+        &self,
+        target: &Target,
+        images: &StoreImages<'_>,
+        progress: &Progress,
+    ) -> Result<Prepared, CliError> {
+        if let Some(Ok(prepared)) = target.files.as_ref().map(LoadedProject::prepare) {
+            return Ok(prepared);
+        }
+        let remembered = self.engine(images, progress, None)?.remembered(&target.name);
+        remembered.map_err(|error| self.failure(error, None))
+    }
+
+    fn engine<'a>(
+        &'a self,
+        images: &'a StoreImages<'a>,
+        events: &'a dyn Events,
+        wait_timeout: Option<Duration>,
+    ) -> Result<Engine<'a>, CliError> {
+        Ok(Engine {
+            runtime: self.runtime()?,
+            images,
+            events,
+            cancel: self.cancel()?,
+            data_root: self.data_root()?,
+            parallel: self.parallel(),
+            wait_timeout,
+        })
+    }
+
+    /// Carries out an intent; with `--dry-run` only says what would be done.
+    pub fn reconcile(
+        &self,
+        prepared: &Prepared,
+        files: Option<&LoadedProject>,
+        intent: &Intent,
+        images: &StoreImages<'_>,
+        progress: &Progress,
+        asked: &Asked<'_>,
+    ) -> Result<Outcome, CliError> {
+        if self.globals.dry_run {
+            let preview = self.preview(prepared, files, intent, images)?;
+            for step in preview.images.steps.iter().chain(&preview.plan.steps) {
+                print::err(&format!(" DRY-RUN MODE - {step}\n"));
+            }
+            return Ok(Outcome::default());
+        }
+        let dir = self.project_dir(&prepared.wanted.project)?;
+        let log = EventLog::new(dir.path());
+        let events = Fanout(vec![progress, &log]);
+        let engine = self.engine(images, &events, asked.wait_timeout)?;
+        let done = engine.reconcile(prepared, intent, asked.record);
+        progress.finish();
+        done.map_err(|error| self.failure(error, files))
+    }
+
+    /// What an intent would do now.
+    pub fn preview(
+        &self,
+        prepared: &Prepared,
+        files: Option<&LoadedProject>,
+        intent: &Intent,
+        images: &StoreImages<'_>,
+    ) -> Result<Preview, CliError> {
+        let engine = self.engine(images, &crate::event::Silent, None)?;
+        engine
+            .preview(prepared, intent)
+            .map_err(|error| self.failure(error, files))
+    }
+
+    /// An error of the engine as the end of a command.
+    pub fn failure(&self, error: EngineError, files: Option<&LoadedProject>) -> CliError {
+        match error {
+            EngineError::Impossible(findings) => match files {
+                Some(files) => CliError::findings(&findings, &files.sources),
+                None => CliError::user(messages(&findings)),
+            },
+            EngineError::Runtime(error) => error.into(),
+            EngineError::State(error) => error.into(),
+            EngineError::Failed(failures) => CliError::failures(&failures),
+            EngineError::Cancelled => CliError::interrupted(),
+        }
+    }
+
+    /// Tells an event to the project's log.
+    pub fn record_event(&self, project: &str, event: Event) -> Result<(), CliError> {
+        EventLog::new(self.project_dir(project)?.path()).emit(event);
+        Ok(())
+    }
+}
+
+fn messages(findings: &Diagnostics) -> String {
+    let lines: Vec<&str> = findings.iter().map(|finding| finding.message.as_str()).collect();
+    lines.join("\n")
+}
