@@ -74,6 +74,16 @@ pub fn unpack<R: BufRead>(
         chain: Vec::new(),
         directories: Vec::new(),
     };
+    if whiteouts == Whiteouts::Overlay {
+        // An archive without an entry for its root gives the same layer at every time.
+        unpacker.directories.push(Directory {
+            path: Vec::new(),
+            mode: 0o755,
+            owner: (Uid::ROOT, Gid::ROOT),
+            modified: (0, 0),
+            xattrs: Vec::new(),
+        });
+    }
     let (mut entries, mut bytes) = (0, 0_u64);
     while let Some(entry) = stream.next_entry()? {
         entries += 1;

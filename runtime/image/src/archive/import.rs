@@ -1,9 +1,7 @@
 //! A tar of a root file system in, an image of one layer out.
 //! **Invariant:** the layer is what was unpacked: its digest is that of its canonical tar, not of the archive given.
 
-use std::fs;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 
 use crate::error::ImageError;
 use crate::image::Image;
@@ -26,9 +24,6 @@ pub fn import(
 ) -> Result<Image, ImageError> {
     let _lease = store.lease()?;
     let prepared = store.prepare_layer()?;
-    // What the root has when the archive does not say.
-    fs::set_permissions(prepared.path(), fs::Permissions::from_mode(0o755))
-        .map_err(ImageError::path("set the mode of", prepared.path()))?;
     unpack_layer(archive, prepared.path())?;
     let layer = store.put_layer_directory(prepared.path())?;
     let step = History {

@@ -2,7 +2,6 @@
 //! **Invariant:** the cache key is the content that is read, where it goes and how; nothing else.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
 
 use rustix::fs::OFlags;
 
@@ -216,25 +215,11 @@ fn unpack_archive(
     let Ok(file) = from.open(&path, OFlags::RDONLY | OFlags::NONBLOCK) else {
         return Ok(false);
     };
-    let mut file = File::from(file);
-    let mut head = [0; 512];
-    let mut length = 0;
-    while length < head.len() {
-        match file
-            .read(&mut head[length..])
-            .map_err(|error| format!("cannot read `{source}`: {error}"))?
-        {
-            0 => break,
-            count => length += count,
-        }
-    }
-    file.seek(SeekFrom::Start(0))
-        .map_err(|error| format!("cannot read `{source}`: {error}"))?;
+    let file = File::from(file);
     unpack_step::unpack(
         build.store,
         source,
         file,
-        &head[..length],
         into,
         destination,
         owner,

@@ -20,16 +20,10 @@ pub(super) fn unpack(
     store: &ImageStore,
     source: &str,
     file: File,
-    head: &[u8],
     into: &Tree,
     destination: &str,
     owner: Option<(u32, u32)>,
 ) -> Result<bool, String> {
-    if head.starts_with(b"BZh") || head.starts_with(&[0xfd, b'7', b'z', b'X', b'Z']) {
-        return Err(format!(
-            "`{source}` is compressed with bzip2 or xz, which ADD does not unpack here; use gzip or zstd, or ADD --unpack=false"
-        ));
-    }
     let failed = |error: &dyn std::fmt::Display| format!("cannot unpack `{source}`: {error}");
     let second = file.try_clone().map_err(|error| failed(&error))?;
     let mut plain = decompress(BufReader::new(second)).map_err(|error| failed(&error))?;
