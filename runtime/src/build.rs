@@ -79,50 +79,7 @@ impl BuildRunner<'_> {
                 }])
             }
         };
-        let mut mounts = Vec::new();
-        let mut layers = Vec::new();
-        for mount in &step.mounts {
-            let source = match &mount.source {
-                StepMountSource::Bind(path) => MountRequestSource::Bind {
-                    path: text(path)?,
-                    create: false,
-                    propagation: None,
-                    recursive: true,
-                },
-                StepMountSource::Tmpfs(size) => MountRequestSource::Tmpfs {
-                    size: *size,
-                    mode: None,
-                    uid: None,
-                    gid: None,
-                    exec: true,
-                },
-                StepMountSource::Layers(lower, subpath) => {
-                    let lower = lower.iter().map(|path| text(path)).collect::<Result<_, _>>()?;
-                    let subpath =
-                        Some(subpath.clone()).filter(|path| !matches!(path.as_str(), "" | "/" | "."));
-                    layers.push((mount, MountSource::Layers { lower, subpath }));
-                    continue;
-                }
-                StepMountSource::Content(bytes, mode, uid, gid) => {
-                    let (mode, uid, gid) = (*mode, *uid, *gid);
-                    layers.push((
-                        mount,
-                        MountSource::Content {
-                            bytes: bytes.clone().into(),
-                            mode,
-                            uid,
-                            gid,
-                        },
-                    ));
-                    continue;
-                }
-            };
-            mounts.push(MountRequest {
-                target: mount.target.clone(),
-                read_only: mount.read_only,
-                source,
-            });
-        }
+        let (mounts, extra) = mounts_of(step)?;
         let request = ContainerRequest {
             name: format!("{PROJECT}-{}", self.runtime.new_id()?),
             one_off: true,
@@ -155,15 +112,6 @@ impl BuildRunner<'_> {
             layers: lower,
         };
         let (upper, work) = (text(&step.upper)?, text(&step.work)?);
-        let extra: Vec<MountSpec> = layers
-            .into_iter()
-            .map(|(mount, source)| MountSpec {
-                target: mount.target.clone(),
-                source,
-                read_only: mount.read_only,
-                propagation: None,
-            })
-            .collect();
         self.runtime.make_container_of(&request, &image, None, |spec| {
             if spec.rootfs.lower.is_empty() {
                 // `FROM scratch`: an overlay needs a lower directory, and the container's own unused one is empty.
@@ -216,6 +164,64 @@ impl BuildRunner<'_> {
         self.runtime.unwire(&[id.to_owned()])?;
         self.runtime.remove_container(id, true)
     }
+}
+
+/// The mounts of a step: those a request can say, and those only a spec can.
+fn mounts_of(step: &RunStep) -> Result<(Vec<MountRequest>, Vec<MountSpec>), RuntimeError> {
+    let (mut mounts, mut extra) = (Vec::new(), Vec::new());
+    for mount in &step.mounts {
+        let (target, read_only) = (mount.target.clone(), mount.read_only);
+        let source = match &mount.source {
+            StepMountSource::Bind(path) => {
+                let path = text(path)?;
+                let source = MountRequestSource::Bind {
+                    path,
+                    create: false,
+                    propagation: None,
+                    recursive: true,
+                };
+                mounts.push(MountRequest {
+                    target,
+                    read_only,
+                    source,
+                });
+                continue;
+            }
+            StepMountSource::Tmpfs(size) => {
+                let source = MountRequestSource::Tmpfs {
+                    size: *size,
+                    mode: None,
+                    uid: None,
+                    gid: None,
+                    exec: true,
+                };
+                mounts.push(MountRequest {
+                    target,
+                    read_only,
+                    source,
+                });
+                continue;
+            }
+            StepMountSource::Layers(lower, subpath) => {
+                let lower = lower.iter().map(|path| text(path)).collect::<Result<_, _>>()?;
+                let subpath = Some(subpath.clone()).filter(|path| !matches!(path.as_str(), "" | "/" | "."));
+                MountSource::Layers { lower, subpath }
+            }
+            StepMountSource::Content(bytes, mode, uid, gid) => MountSource::Content {
+                bytes: bytes.clone().into(),
+                mode: *mode,
+                uid: *uid,
+                gid: *gid,
+            },
+        };
+        extra.push(MountSpec {
+            target,
+            source,
+            read_only,
+            propagation: None,
+        });
+    }
+    Ok((mounts, extra))
 }
 
 /// Hands on both streams until both have ended.

@@ -92,7 +92,7 @@ pub struct Completed {
     pub exposed: Vec<String>,
 }
 
-/// Decides everything that is left open. Errors are [`RuntimeError::Invalid`] and name the container.
+/// Decides everything that is left open. Errors are [`RuntimeError::Invalid`] and name the container, or [`RuntimeError::NotFound`].
 pub fn complete(
     request: &ContainerRequest,
     id: &str,
@@ -101,73 +101,8 @@ pub fn complete(
     places: &Places,
 ) -> Result<Completed, RuntimeError> {
     let invalid = |reason: String| RuntimeError::Invalid(format!("container {}: {reason}", request.name));
-    let peer = |name: &str| {
-        places.peers.get(name).ok_or_else(|| RuntimeError::NotFound {
-            kind: "container",
-            name: name.to_owned(),
-        })
-    };
-    let hostname = match (&request.hostname, &request.network) {
-        (Some(name), _) => name.clone(),
-        (None, NetworkingRequest::Host) => host.hostname.clone(),
-        (None, NetworkingRequest::Container(other)) => peer(other)?.hostname.clone(),
-        (None, NetworkingRequest::None | NetworkingRequest::Bridges(_)) if request.uts_host => {
-            host.hostname.clone()
-        }
-        (None, NetworkingRequest::None | NetworkingRequest::Bridges(_)) => short_id(id).to_owned(),
-    };
-    let choice = |namespace: &NamespaceRequest| {
-        Ok::<_, RuntimeError>(match namespace {
-            NamespaceRequest::Private => NamespaceChoice::Private,
-            NamespaceRequest::Host => NamespaceChoice::Host,
-            NamespaceRequest::Container(name) => NamespaceChoice::Container(peer(name)?.id.clone()),
-        })
-    };
-    let namespaces = NamespaceSpec {
-        network: match &request.network {
-            NetworkingRequest::None | NetworkingRequest::Bridges(_) => NamespaceChoice::Private,
-            NetworkingRequest::Host => NamespaceChoice::Host,
-            NetworkingRequest::Container(name) => NamespaceChoice::Container(peer(name)?.id.clone()),
-        },
-        pid: choice(&request.pid)?,
-        ipc: choice(&request.ipc)?,
-        uts: if request.uts_host {
-            NamespaceChoice::Host
-        } else {
-            NamespaceChoice::Private
-        },
-        cgroup: if request.cgroup_host {
-            NamespaceChoice::Host
-        } else {
-            NamespaceChoice::Private
-        },
-    };
-    let (spec_mounts, mounts, anonymous_volumes) =
-        mounts::decide(request, id, &image.config, places, &invalid)?;
-
-    let capabilities = capability::effective(&request.cap_add, &request.cap_drop, request.privileged)
-        .map_err(|e| invalid(e.to_string()))?;
-    let confined = !request.privileged && !request.seccomp_unconfined;
-    let seccomp = if confined {
-        Some((host.seccomp)(&capabilities).into())
-    } else {
-        None
-    };
-    let working_directory = process::working_directory(request, &image.config).map_err(&invalid)?;
-    let process = ProcessSpec {
-        arguments: process::command_line(request, &image.config).map_err(&invalid)?,
-        environment: process::environment(request, &image.config, &hostname),
-        working_directory,
-        user: request.user.clone().unwrap_or_else(|| image.config.user.clone()),
-        additional_groups: request.additional_groups.clone(),
-        capabilities,
-        no_new_privileges: request.no_new_privileges,
-        seccomp,
-        rlimits: rlimits(request).map_err(&invalid)?,
-        oom_score_adj: request.oom_score_adj,
-        terminal: request.tty,
-        terminal_size: None,
-    };
+    let hostname = hostname(request, id, host, places)?;
+    let decided = mounts::decide(request, id, &image.config, places, &invalid)?;
     let stop_signal = match request
         .stop_signal
         .as_deref()
@@ -190,33 +125,26 @@ pub fn complete(
     );
     exposed.sort();
     exposed.dedup();
+    let guarded = |paths: Vec<String>| if request.privileged { Vec::new() } else { paths };
 
     let spec = ContainerSpec {
         id: id.to_owned(),
         name: request.name.clone(),
-        process,
+        process: first_process(request, image, host, &hostname).map_err(&invalid)?,
         rootfs: RootfsSpec {
             lower: image.layers.clone(),
             upper: format!("{}/upper", places.container),
             work: format!("{}/work", places.container),
             read_only: request.read_only,
         },
-        mounts: spec_mounts,
-        namespaces,
+        mounts: decided.specs,
+        namespaces: namespaces(request, places)?,
         hostname,
         domainname: request.domainname.clone(),
         cgroup: limits(&request.limits, &request.device_rules, places.cgroup.clone()),
         devices: devices(request).map_err(&invalid)?,
-        masked_paths: if request.privileged {
-            Vec::new()
-        } else {
-            defaults::masked_paths(host.processors)
-        },
-        readonly_paths: if request.privileged {
-            Vec::new()
-        } else {
-            defaults::readonly_paths()
-        },
+        masked_paths: guarded(defaults::masked_paths(host.processors)),
+        readonly_paths: guarded(defaults::readonly_paths()),
         sysctls: request.sysctls.clone().into_iter().collect(),
         shm_size: request.shm_size.unwrap_or(defaults::SHM_SIZE),
         init: request.init,
@@ -242,9 +170,89 @@ pub fn complete(
     };
     Ok(Completed {
         spec,
-        mounts,
-        anonymous_volumes,
+        mounts: decided.states,
+        anonymous_volumes: decided.own_volumes,
         exposed,
+    })
+}
+
+/// The container whose namespaces are shared.
+fn peer<'places>(places: &'places Places, name: &str) -> Result<&'places Peer, RuntimeError> {
+    places.peers.get(name).ok_or_else(|| RuntimeError::NotFound {
+        kind: "container",
+        name: name.to_owned(),
+    })
+}
+
+/// The name asked for, else that of whose network is shared, else the beginning of the id.
+fn hostname(
+    request: &ContainerRequest,
+    id: &str,
+    host: &HostFacts<'_>,
+    places: &Places,
+) -> Result<String, RuntimeError> {
+    if let Some(name) = &request.hostname {
+        return Ok(name.clone());
+    }
+    Ok(match &request.network {
+        NetworkingRequest::Host => host.hostname.clone(),
+        NetworkingRequest::Container(other) => peer(places, other)?.hostname.clone(),
+        NetworkingRequest::None | NetworkingRequest::Bridges(_) if request.uts_host => host.hostname.clone(),
+        NetworkingRequest::None | NetworkingRequest::Bridges(_) => short_id(id).to_owned(),
+    })
+}
+
+fn namespaces(request: &ContainerRequest, places: &Places) -> Result<NamespaceSpec, RuntimeError> {
+    let choice = |namespace: &NamespaceRequest| {
+        Ok::<_, RuntimeError>(match namespace {
+            NamespaceRequest::Private => NamespaceChoice::Private,
+            NamespaceRequest::Host => NamespaceChoice::Host,
+            NamespaceRequest::Container(name) => NamespaceChoice::Container(peer(places, name)?.id.clone()),
+        })
+    };
+    Ok(NamespaceSpec {
+        network: match &request.network {
+            NetworkingRequest::None | NetworkingRequest::Bridges(_) => NamespaceChoice::Private,
+            NetworkingRequest::Host => NamespaceChoice::Host,
+            NetworkingRequest::Container(name) => NamespaceChoice::Container(peer(places, name)?.id.clone()),
+        },
+        pid: choice(&request.pid)?,
+        ipc: choice(&request.ipc)?,
+        uts: if request.uts_host {
+            NamespaceChoice::Host
+        } else {
+            NamespaceChoice::Private
+        },
+        cgroup: if request.cgroup_host {
+            NamespaceChoice::Host
+        } else {
+            NamespaceChoice::Private
+        },
+    })
+}
+
+fn first_process(
+    request: &ContainerRequest,
+    image: &ImageView,
+    host: &HostFacts<'_>,
+    hostname: &str,
+) -> Result<ProcessSpec, String> {
+    let capabilities = capability::effective(&request.cap_add, &request.cap_drop, request.privileged)
+        .map_err(|error| error.to_string())?;
+    let confined = !request.privileged && !request.seccomp_unconfined;
+    Ok(ProcessSpec {
+        arguments: process::command_line(request, &image.config)?,
+        environment: process::environment(request, &image.config, hostname),
+        working_directory: process::working_directory(request, &image.config)?,
+        user: request.user.clone().unwrap_or_else(|| image.config.user.clone()),
+        additional_groups: request.additional_groups.clone(),
+        seccomp: confined.then(|| (host.seccomp)(&capabilities).into()),
+        capabilities,
+        no_new_privileges: request.no_new_privileges,
+        rlimits: rlimits(request)?,
+        oom_score_adj: request.oom_score_adj,
+        terminal: request.tty,
+        terminal_size: None,
     })
 }
 

@@ -58,7 +58,7 @@ impl LocalRuntime {
         let facts = HostFacts {
             hostname: host::hostname(),
             upstreams: resolver.nameservers.iter().map(ToString::to_string).collect(),
-            processors: std::thread::available_parallelism().map_or(1, usize::from),
+            processors: self.host()?.processors,
             seccomp: &|capabilities| self.seccomp(capabilities),
         };
         let mut completed = complete::complete(request, &id, image, &facts, &places)?;
@@ -77,7 +77,7 @@ impl LocalRuntime {
             exposed: completed.exposed,
             mounts: completed.mounts,
             anonymous_volumes: completed.anonymous_volumes,
-            has_probe: completed.spec.health.is_some(),
+            hostname: completed.spec.hostname.clone(),
             joined,
             request: request.clone(),
         };
@@ -127,7 +127,11 @@ impl LocalRuntime {
             let mut bytes = [0_u8; 32];
             rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
                 .map_err(failed("read", "random bytes"))?;
-            let id: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+            let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+            let id: String = bytes
+                .iter()
+                .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+                .collect();
             // Run directories and control groups have the beginning of the id only.
             if !self.roots.run_container(&id).exists() {
                 return Ok(id);
@@ -177,11 +181,7 @@ impl LocalRuntime {
                 name: name.to_owned(),
             })?;
             let peer = Peer {
-                hostname: record
-                    .request
-                    .hostname
-                    .clone()
-                    .unwrap_or_else(|| root::short_id(&record.id).to_owned()),
+                hostname: record.hostname.clone(),
                 run: text(&self.roots.run_container(&record.id))?,
                 id: record.id,
             };

@@ -14,6 +14,8 @@ use crate::runtime::RuntimeError;
 pub(crate) struct Host {
     /// The program `nft`.
     pub(crate) nft: Nft,
+    /// How many processors this process may use.
+    pub(crate) processors: usize,
 }
 
 impl Host {
@@ -48,7 +50,10 @@ impl Host {
                 "mount them, such as with `mount -t cgroup2 none /sys/fs/cgroup`",
             )
         })?;
-        Ok(Self { nft })
+        Ok(Self {
+            nft,
+            processors: std::thread::available_parallelism().map_or(1, usize::from),
+        })
     }
 }
 

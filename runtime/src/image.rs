@@ -35,9 +35,13 @@ const HIDDEN: [&str; 4] = ["etc/shadow", "etc/shadow-", "etc/gshadow", "etc/gsha
 
 impl LocalRuntime {
     /// The store of images of this data root.
-    pub fn images(&self) -> Result<ImageStore, RuntimeError> {
+    pub fn images(&self) -> Result<&ImageStore, RuntimeError> {
+        if let Some(store) = self.images.get() {
+            return Ok(store);
+        }
         root::directory(self.roots.data(), 0o710)?;
-        ImageStore::open(&self.roots.images()).map_err(image_error)
+        let store = ImageStore::open(&self.roots.images()).map_err(image_error)?;
+        Ok(self.images.get_or_init(|| store))
     }
 
     /// Keeps images from being collected until it is dropped.
@@ -120,7 +124,7 @@ pub(crate) fn hide_from_host_view(upper: &Path, roots: &Roots) -> Result<(), Run
     }
     let mut hidden: Vec<PathBuf> = HIDDEN.iter().map(PathBuf::from).collect();
     for name in root::entries(Path::new("/etc/ssh"))? {
-        if name.starts_with("ssh_host_") && !name.ends_with(".pub") {
+        if name.starts_with("ssh_host_") && Path::new(&name).extension().is_none() {
             hidden.push(Path::new("etc/ssh").join(name));
         }
     }

@@ -8,6 +8,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
+use rcompose_image::ImageStore;
+
 use crate::host::Host;
 use crate::lock::ProjectLock;
 use crate::record::{self, ContainerRecord};
@@ -26,6 +28,7 @@ pub struct LocalRuntime {
     shim_program: Option<PathBuf>,
     host: OnceLock<Host>,
     shim: OnceLock<OwnedFd>,
+    pub(crate) images: OnceLock<ImageStore>,
     directories: Mutex<HashMap<String, PathBuf>>,
     seccomp: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
 }
@@ -47,6 +50,7 @@ impl LocalRuntime {
             shim_program: shim,
             host: OnceLock::new(),
             shim: OnceLock::new(),
+            images: OnceLock::new(),
             directories: Mutex::new(HashMap::new()),
             seccomp: Mutex::new(HashMap::new()),
         }
@@ -128,16 +132,19 @@ impl LocalRuntime {
     /// The container with an id, if there is one.
     pub(crate) fn find(&self, id: &str) -> Result<Option<Located>, RuntimeError> {
         let known = self.directories().get(id).cloned();
-        for directory in [known, record::find_by_id(&self.roots, id)?]
-            .into_iter()
-            .flatten()
+        if let Some(directory) = known
+            && let Some(record) = ContainerRecord::read(&directory)?
         {
-            if let Some(record) = ContainerRecord::read(&directory)? {
-                self.remember(id, &directory);
-                return Ok(Some(Located { directory, record }));
-            }
+            return Ok(Some(Located { directory, record }));
         }
-        Ok(None)
+        let Some(directory) = record::find_by_id(&self.roots, id)? else {
+            return Ok(None);
+        };
+        let Some(record) = ContainerRecord::read(&directory)? else {
+            return Ok(None);
+        };
+        self.remember(id, &directory);
+        Ok(Some(Located { directory, record }))
     }
 
     /// The id of the container that has a name.

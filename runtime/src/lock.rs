@@ -89,7 +89,7 @@ mod tests {
         std::thread::scope(|scope| {
             let second = scope.spawn(|| {
                 ProjectLock::acquire(&path, "rcompose down", &AtomicBool::new(false), &mut |who| {
-                    told.push(who.to_owned())
+                    told.push(who.to_owned());
                 })
             });
             std::thread::sleep(LONG + Duration::from_millis(200));

@@ -1,6 +1,7 @@
 //! In: requests for networks. Out: their subnets, their bridges and what the firewall is computed from.
 //! **Invariant:** a bridge that was there before us is never removed, and a subnet is chosen by one process at a time.
 
+use std::error::Error;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -199,28 +200,45 @@ impl LocalRuntime {
 
 /// An error of the network room as one of the runtime.
 pub(crate) fn network_error(error: NetworkError) -> RuntimeError {
-    use std::error::Error;
-    match error {
-        NetworkError::PortInUse {
-            port,
-            protocol,
-            host_ip,
-            owner,
-        } => RuntimeError::PortTaken {
-            port: format!("{host_ip}:{port}/{protocol}"),
-            owner: owner.map(|owner| owner.to_string()),
-        },
-        NetworkError::NftMissing => RuntimeError::Host {
-            what: "the program nft is missing".to_owned(),
-            remedy: "install the package nftables".to_owned(),
-        },
-        error if error.source().is_none() => RuntimeError::Invalid(error.to_string()),
-        error => {
-            let source = error.source().map(ToString::to_string).unwrap_or_default();
-            RuntimeError::Io {
-                what: error.to_string(),
-                source: std::io::Error::other(source),
-            }
-        }
+    let error = match port_error(error) {
+        Ok(taken) => return taken,
+        Err(error) => error,
+    };
+    if matches!(error, NetworkError::NftMissing) {
+        let (what, remedy) = (
+            "the program nft is missing".to_owned(),
+            "install the package nftables".to_owned(),
+        );
+        return RuntimeError::Host { what, remedy };
+    }
+    let Some(cause) = error.source() else {
+        return RuntimeError::Invalid(error.to_string());
+    };
+    let source = match cause.downcast_ref::<rustix::io::Errno>() {
+        Some(errno) => (*errno).into(),
+        None => std::io::Error::other(cause.to_string()),
+    };
+    RuntimeError::Io {
+        what: error.to_string(),
+        source,
+    }
+}
+
+/// A port that is in use, or the error as it was.
+fn port_error(error: NetworkError) -> Result<RuntimeError, NetworkError> {
+    if let NetworkError::PortInUse {
+        port,
+        protocol,
+        host_ip,
+        owner,
+    } = error
+    {
+        let (port, owner) = (
+            format!("{host_ip}:{port}/{protocol}"),
+            owner.map(|owner| owner.to_string()),
+        );
+        Ok(RuntimeError::PortTaken { port, owner })
+    } else {
+        Err(error)
     }
 }

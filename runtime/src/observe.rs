@@ -240,7 +240,7 @@ fn bare_state(record: &ContainerRecord) -> ContainerState {
     }
 }
 
-/// Whether the process that had this id and start time (field 22 of proc_pid_stat(5)) is there and not a zombie.
+/// Whether the process that had this id and start time (field 22 of `proc_pid_stat(5)`) is there and not a zombie.
 pub(crate) fn is_alive(pid: i32, start_time: u64) -> bool {
     let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else {
         return false;

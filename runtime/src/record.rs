@@ -34,8 +34,8 @@ pub(crate) struct ContainerRecord {
     pub mounts: Vec<MountState>,
     /// Volumes made for it alone, by name.
     pub anonymous_volumes: Vec<String>,
-    /// Whether a probe is made, the image's included.
-    pub has_probe: bool,
+    /// Its host name.
+    pub hostname: String,
     /// Containers whose namespaces it shares: name and id.
     pub joined: BTreeMap<String, String>,
     /// What it was made from.
@@ -128,7 +128,7 @@ mod tests {
             exposed: vec![],
             mounts: vec![],
             anonymous_volumes: vec![],
-            has_probe: false,
+            hostname: "shop-web-1".into(),
             joined: BTreeMap::new(),
             request: ContainerRequest::minimal("shop", "busybox"),
         };

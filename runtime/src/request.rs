@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 /// A container to be created.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a key of its own in a compose file"
+)]
 pub struct ContainerRequest {
     /// Unique on the data root.
     pub name: String,

@@ -263,7 +263,11 @@ pub(crate) fn done(name: &str, reply: Reply) -> Result<(), RuntimeError> {
             errno,
             detail,
         }),
-        other => Err(unexpected(name, &other)),
+        Reply::Started { .. }
+        | Reply::Exited { .. }
+        | Reply::Unhealthy { .. }
+        | Reply::Unsupported
+        | Reply::State { .. } => Err(unexpected(name, &reply)),
     }
 }
 
@@ -277,9 +281,10 @@ pub(crate) fn not_running(name: &str) -> RuntimeError {
 }
 
 pub(crate) fn unexpected(name: &str, reply: &Reply) -> RuntimeError {
-    let detail = match reply {
-        Reply::Unsupported => "its shim is older than this program and does not know the request".to_owned(),
-        other => format!("its shim answered {other:?}"),
+    let detail = if *reply == Reply::Unsupported {
+        "its shim is older than this program and does not know the request".to_owned()
+    } else {
+        format!("its shim answered {reply:?}")
     };
     RuntimeError::Invalid(format!("container {name}: {detail}"))
 }

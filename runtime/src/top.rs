@@ -11,7 +11,7 @@ use crate::observe::Life;
 use crate::runtime::RuntimeError;
 use crate::start::{cgroup_error, not_running};
 
-/// Clock ticks in a second: USER_HZ is 100 in every user interface of Linux (time(7)).
+/// Clock ticks in a second: `USER_HZ` is 100 in every user interface of Linux (time(7)).
 const TICKS: u64 = 100;
 
 /// One process of a container.
@@ -65,7 +65,7 @@ impl LocalRuntime {
     }
 }
 
-/// One row out of `/proc/<pid>` (proc_pid_stat(5)).
+/// One row out of `/proc/<pid>` (`proc_pid_stat(5)`).
 fn row(pid: i32, uptime: u64, boot: u64) -> Option<ProcessRow> {
     let uid = fs::metadata(format!("/proc/{pid}")).ok()?.uid();
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

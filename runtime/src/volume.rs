@@ -157,7 +157,7 @@ impl LocalRuntime {
                 user,
             });
         }
-        self.erase_volume(&directory)
+        Self::erase_volume(&directory)
     }
 
     pub(crate) fn delete_anonymous_volume(&self, name: &str, project: &str) -> Result<(), RuntimeError> {
@@ -166,10 +166,10 @@ impl LocalRuntime {
                 return Ok(());
             }
         }
-        self.erase_volume(&self.roots.volume(name)?)
+        Self::erase_volume(&self.roots.volume(name)?)
     }
 
-    fn erase_volume(&self, directory: &Path) -> Result<(), RuntimeError> {
+    fn erase_volume(directory: &Path) -> Result<(), RuntimeError> {
         unmount(&directory.join(DATA))?;
         let name = directory
             .file_name()

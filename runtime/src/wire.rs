@@ -251,15 +251,14 @@ impl LocalRuntime {
         root::remove_directory(&run)?;
         root::directory(&run, 0o700)?;
         let attachments = self.attachments(record, networks)?;
-        let mut spec = read_spec(&located.directory)?;
-        let reserved: Vec<PortSpec> = ports
-            .iter()
-            .filter(|chosen| !chosen.shared)
-            .map(port_spec)
-            .collect();
-        write_etc(&run, &record.request, &spec.hostname, &attachments, networks)?;
-        if spec.ports != reserved {
-            spec.ports = reserved;
+        write_etc(&run, &record.request, &record.hostname, &attachments, networks)?;
+        if !record.request.ports.is_empty() {
+            let mut spec = read_spec(&located.directory)?;
+            spec.ports = ports
+                .iter()
+                .filter(|chosen| !chosen.shared)
+                .map(port_spec)
+                .collect();
             write_spec(&located.directory, &Workload::Container(Box::new(spec)))?;
         }
         let wiring = Wiring {

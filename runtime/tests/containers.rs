@@ -22,8 +22,8 @@ mod tests {
 
     use crate::scene::{PROJECT, Scene, eventually, network_request};
 
-    fn soon() -> Option<Instant> {
-        Some(Instant::now() + Duration::from_secs(20))
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(20)
     }
 
     fn port(published: Option<(u16, u16)>) -> PortRequest {
@@ -48,7 +48,7 @@ mod tests {
     fn a_container_lives_from_creation_to_removal() {
         let scene = Scene::new("life");
         scene.network();
-        let request = scene.request("web", "echo hello; echo oops >&2; exec sleep 1000");
+        let request = Scene::request("web", "echo hello; echo oops >&2; exec sleep 1000");
         let id = scene.runtime.create_container(&request, None).unwrap();
         assert_eq!(scene.state(&id).status, Status::Created);
         assert!(
@@ -141,10 +141,10 @@ mod tests {
         let serve = "mkdir -p /srv; echo from-web > /srv/index.html; exec httpd -f -p 80 -h /srv";
         let web = ContainerRequest {
             ports: vec![port(None)],
-            ..scene.request("web", &serve.replace("mkdir -p", "busybox mkdir -p"))
+            ..Scene::request("web", &serve.replace("mkdir -p", "busybox mkdir -p"))
         };
         let web = scene.up(&web);
-        let client = scene.up(&scene.request("client", "exec sleep 1000"));
+        let client = scene.up(&Scene::request("client", "exec sleep 1000"));
         let mut answer = String::new();
         eventually("web answers by its name", || {
             let line = "wget -q -O - http://web/index.html || true".to_owned();
@@ -162,10 +162,10 @@ mod tests {
         let wanted = Some((published.host_port, published.host_port));
         let rival = ContainerRequest {
             ports: vec![port(wanted)],
-            ..scene.request("rival", "exec sleep 1000")
+            ..Scene::request("rival", "exec sleep 1000")
         };
         let rival = scene.runtime.create_container(&rival, None).unwrap();
-        let error = scene.runtime.wire(&[rival.clone()]).unwrap_err();
+        let error = scene.runtime.wire(std::slice::from_ref(&rival)).unwrap_err();
         assert!(
             matches!(&error, RuntimeError::PortTaken { owner: Some(owner), .. } if owner == "container p-web-1"),
             "{error}"
@@ -182,7 +182,7 @@ mod tests {
     fn a_killed_shim_is_replaced_and_its_container_never_notices() {
         let scene = Scene::new("adopt");
         scene.network();
-        let id = scene.up(&scene.request(
+        let id = scene.up(&Scene::request(
             "web",
             "i=0; while true; do echo line $i; i=$((i+1)); sleep 0.05; done",
         ));
@@ -244,8 +244,8 @@ mod tests {
         let (one, two) = (Scene::new("one"), Scene::new("two"));
         one.network();
         two.network();
-        let first = one.up(&one.request("web", "exec sleep 1000"));
-        let second = two.up(&two.request("web", "exec sleep 1000"));
+        let first = one.up(&Scene::request("web", "exec sleep 1000"));
+        let second = two.up(&Scene::request("web", "exec sleep 1000"));
         let subnet = |scene: &Scene| scene.runtime.network("net").unwrap().unwrap().subnet;
         assert_ne!(subnet(&one), subnet(&two));
         one.runtime.repair(PROJECT).unwrap();
@@ -266,7 +266,7 @@ mod tests {
         let never = AtomicBool::new(false);
         let alone = |service: &str, line: &str| ContainerRequest {
             network: NetworkingRequest::None,
-            ..scene.request(service, line)
+            ..Scene::request(service, line)
         };
         let healthy = ContainerRequest {
             health: Some(HealthRequest {
@@ -277,7 +277,10 @@ mod tests {
         };
         let healthy = scene.up(&healthy);
         assert_eq!(
-            scene.runtime.wait_healthy(&healthy, soon(), &never).unwrap(),
+            scene
+                .runtime
+                .wait_healthy(&healthy, Some(soon()), &never)
+                .unwrap(),
             Waited::Healthy
         );
         assert_eq!(scene.state(&healthy).health, Health::Healthy);
@@ -292,14 +295,14 @@ mod tests {
         };
         let sick = scene.up(&sick);
         assert_eq!(
-            scene.runtime.wait_healthy(&sick, soon(), &never).unwrap(),
+            scene.runtime.wait_healthy(&sick, Some(soon()), &never).unwrap(),
             Waited::Unhealthy("broken\n".into())
         );
 
         let job = scene.up(&alone("job", "sleep 0.1; exit 7"));
-        assert_eq!(scene.runtime.wait_exited(&job, soon(), &never).unwrap(), 7);
+        assert_eq!(scene.runtime.wait_exited(&job, Some(soon()), &never).unwrap(), 7);
         assert_eq!(
-            scene.runtime.wait_exited(&job, soon(), &never).unwrap(),
+            scene.runtime.wait_exited(&job, Some(soon()), &never).unwrap(),
             7,
             "also when it is over"
         );
@@ -332,7 +335,7 @@ mod tests {
         let request = ContainerRequest {
             network: NetworkingRequest::None,
             command: Some(vec!["/no/such/program".into()]),
-            ..scene.request("web", "")
+            ..Scene::request("web", "")
         };
         let id = scene.runtime.create_container(&request, None).unwrap();
         scene.runtime.wire(std::slice::from_ref(&id)).unwrap();
@@ -403,7 +406,7 @@ mod tests {
                 mount("/memory", named("p_memory")),
                 mount("/own", MountRequestSource::Anonymous { no_copy: false }),
             ],
-            ..scene.request("web", "exec sleep 1000")
+            ..Scene::request("web", "exec sleep 1000")
         };
         let id = scene.up(&request);
         assert_eq!(scene.inside(&id, "cat /data/seed"), "from the image\n");
@@ -427,7 +430,7 @@ mod tests {
             scene.inside(&next, "cat /data/kept /own/mine; ls /memory"),
             "kept\nmine\n"
         );
-        assert_eq!(scene.state(&next).anonymous_volumes, [own.clone()]);
+        assert_eq!(scene.state(&next).anonymous_volumes, std::slice::from_ref(&own));
         let directory = scene.directory.join("data/volumes").join(&own);
         assert!(directory.exists());
         let volumes = scene.runtime.volumes(PROJECT).unwrap();
@@ -450,7 +453,7 @@ mod tests {
         let request = ContainerRequest {
             network: NetworkingRequest::None,
             image: "@host".into(),
-            ..scene.request("web", "exec sleep 1000")
+            ..Scene::request("web", "exec sleep 1000")
         };
         let id = scene.up(&request);
         let marker = format!("/opt/rcompose-door-{}", std::process::id());
@@ -479,7 +482,7 @@ mod tests {
         let scene = Scene::new("exec");
         let request = ContainerRequest {
             network: NetworkingRequest::None,
-            ..scene.request("web", "exec sleep 1000")
+            ..Scene::request("web", "exec sleep 1000")
         };
         let id = scene.up(&request);
         let (mut out, out_writer) = std::io::pipe().unwrap();

@@ -9,6 +9,9 @@ use crate::request::{ContainerRequest, MountRequestSource, NamespaceRequest, Net
 use crate::runtime::RuntimeError;
 use crate::state::{ContainerState, Health, MountState, NetworkState, PublishedPort, Status, VolumeState};
 
+/// Addresses by network.
+type Addresses = BTreeMap<String, Option<Ipv4Addr>>;
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct World {
     pub(super) containers: BTreeMap<String, Container>,
@@ -105,10 +108,7 @@ impl World {
     }
 
     /// An address that no container holds on the network, and the host ports of a container.
-    pub(super) fn leases(
-        &mut self,
-        id: &str,
-    ) -> Result<(BTreeMap<String, Option<Ipv4Addr>>, Vec<PublishedPort>), RuntimeError> {
+    pub(super) fn leases(&mut self, id: &str) -> Result<(Addresses, Vec<PublishedPort>), RuntimeError> {
         let request = self.container(id)?.request.clone();
         let mut networks = BTreeMap::new();
         if let NetworkingRequest::Bridges(endpoints) = &request.network {

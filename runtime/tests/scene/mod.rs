@@ -87,7 +87,7 @@ impl Scene {
         let store = self.runtime.images().expect("a store");
         let output = tar.stdout.take().expect("its output");
         archive::import(
-            &store,
+            store,
             output,
             Some(&name),
             &config,
@@ -100,7 +100,7 @@ impl Scene {
     }
 
     /// A request for `service` that runs a shell line, on the network `net`.
-    pub(crate) fn request(&self, service: &str, line: &str) -> ContainerRequest {
+    pub(crate) fn request(service: &str, line: &str) -> ContainerRequest {
         ContainerRequest {
             name: format!("{PROJECT}-{service}-1"),
             service: service.to_owned(),
