@@ -114,7 +114,9 @@ struct Run<'scope, 'env, 'a> {
     queue: Sender<usize>,
     finished: Receiver<Finished>,
     report: Sender<Finished>,
+    /// Steps that may be handed out: those that work, and those that only wait.
     ready: VecDeque<usize>,
+    ready_to_wait: VecDeque<usize>,
     /// How many steps each step still waits for.
     waits: Vec<usize>,
     /// Who waits for each step.
@@ -139,21 +141,34 @@ impl<'scope, 'a> Run<'scope, '_, 'a> {
             }
         }
         let (report, finished) = mpsc::channel();
-        Run {
+        let mut run = Run {
             shared,
             scope,
             queue,
             finished,
             report,
-            ready: (0..steps.len())
-                .filter(|at| steps[*at].after.is_empty())
-                .collect(),
+            ready: VecDeque::new(),
+            ready_to_wait: VecDeque::new(),
             waits: steps.iter().map(|step| step.after.len()).collect(),
             followers,
             running: 0,
             working: 0,
             workers: 0,
             outcome: Outcome::default(),
+        };
+        for at in 0..steps.len() {
+            if run.waits[at] == 0 {
+                run.make_ready(at);
+            }
+        }
+        run
+    }
+
+    fn make_ready(&mut self, at: usize) {
+        if only_waits(&self.shared.plan.steps[at].action) {
+            self.ready_to_wait.push_back(at);
+        } else {
+            self.ready.push_back(at);
         }
     }
 
@@ -178,26 +193,21 @@ impl<'scope, 'a> Run<'scope, '_, 'a> {
     }
 
     fn hand_out(&mut self) {
-        let failed = self.outcome.fatal().next().is_some();
-        let steps = &self.shared.plan.steps;
-        let mut kept = VecDeque::new();
-        while let Some(at) = self.ready.pop_front() {
-            let stands_alone = matches!(
-                steps[at].action,
-                Action::PullImage { .. } | Action::BuildImage { .. }
-            );
-            if self.outcome.cancelled || failed && !stands_alone {
-                continue;
-            }
-            if only_waits(&steps[at].action) {
-                self.spawn_waiting(at);
-            } else if self.working < self.shared.executor.parallel.max(1) {
-                self.give_to_worker(at);
-            } else {
-                kept.push_back(at);
-            }
+        if self.outcome.cancelled {
+            self.ready.clear();
+            self.ready_to_wait.clear();
+        } else if self.outcome.fatal().next().is_some() {
+            let steps = &self.shared.plan.steps;
+            self.ready.retain(|at| stands_alone(&steps[*at].action));
+            self.ready_to_wait.clear();
         }
-        self.ready = kept;
+        while let Some(at) = self.ready_to_wait.pop_front() {
+            self.spawn_waiting(at);
+        }
+        while self.working < self.shared.executor.parallel.max(1) {
+            let Some(at) = self.ready.pop_front() else { break };
+            self.give_to_worker(at);
+        }
     }
 
     /// A thread of its own: it sleeps most of the time, and a worker would be missed.
@@ -276,10 +286,10 @@ impl<'scope, 'a> Run<'scope, '_, 'a> {
     }
 
     fn release(&mut self, at: usize) {
-        for follower in &self.followers[at] {
-            self.waits[*follower] -= 1;
-            if self.waits[*follower] == 0 {
-                self.ready.push_back(*follower);
+        for follower in std::mem::take(&mut self.followers[at]) {
+            self.waits[follower] -= 1;
+            if self.waits[follower] == 0 {
+                self.make_ready(follower);
             }
         }
     }
@@ -337,6 +347,11 @@ impl Shared<'_> {
             }
         }
     }
+}
+
+/// Steps that are worth finishing when another one failed.
+fn stands_alone(action: &Action) -> bool {
+    matches!(action, Action::PullImage { .. } | Action::BuildImage { .. })
 }
 
 /// Steps that sleep rather than work.

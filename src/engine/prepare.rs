@@ -2,10 +2,12 @@
 //! **Invariant:** no I/O; every service is lowered, so all errors of a file come at once.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::collections::BTreeSet;
+
 use indexmap::IndexMap;
 use rcompose_runtime::request::ContainerRequest;
 
-use super::lower::{self, Facts, image_name, lower, lower_hook};
+use super::lower::{self, Facts, Relations, image_name, lower_among, lower_hook};
 use crate::diagnostic::Diagnostics;
 use crate::graph::{Dependence, Graph};
 use crate::model::service::{Condition, NamespaceMode, NamespaceRef, NetworkMode};
@@ -31,11 +33,12 @@ pub fn prepare(project: &Project, facts: &Facts) -> Result<Prepared, Diagnostics
     let mut diagnostics = Diagnostics::new();
     // A cycle of volumes_from would be followed for ever below.
     let graph = Graph::of(project)?;
+    let relations = Relations::of(project);
     let shared = shared_services(project);
     let mut services = IndexMap::new();
     for service in project.services.values() {
-        let template = lower(project, service, 1, facts, &mut diagnostics);
-        let is_shared = shared.contains(&&service.name);
+        let template = lower_among(project, &relations, service, 1, facts, &mut diagnostics);
+        let is_shared = shared.contains(&service.name);
         services.insert(
             service.name.clone(),
             wanted_service(project, service, template, is_shared),
@@ -46,7 +49,7 @@ pub fn prepare(project: &Project, facts: &Facts) -> Result<Prepared, Diagnostics
         services,
         disabled: project.disabled.keys().cloned().collect(),
         networks: networks(project, &mut diagnostics),
-        volumes: volumes(project, &mut diagnostics),
+        volumes: volumes(project, &relations, &mut diagnostics),
     };
     if diagnostics.has_errors() {
         return Err(diagnostics);
@@ -124,8 +127,8 @@ fn lender(who: &NamespaceRef) -> Option<&ServiceName> {
 }
 
 /// Services whose first replica lends its namespaces to others.
-fn shared_services(project: &Project) -> Vec<&ServiceName> {
-    let mut shared = Vec::new();
+fn shared_services(project: &Project) -> BTreeSet<&ServiceName> {
+    let mut shared = BTreeSet::new();
     for service in project.services.values() {
         if let Some(NetworkMode::Join(who)) = &service.network_mode {
             shared.extend(lender(who));
@@ -149,7 +152,11 @@ fn networks(project: &Project, diagnostics: &mut Diagnostics) -> IndexMap<String
     networks
 }
 
-fn volumes(project: &Project, diagnostics: &mut Diagnostics) -> IndexMap<String, WantedVolume> {
+fn volumes(
+    project: &Project,
+    relations: &Relations<'_>,
+    diagnostics: &mut Diagnostics,
+) -> IndexMap<String, WantedVolume> {
     let mut volumes = IndexMap::new();
     for (key, volume) in &project.volumes {
         let request = lower::volume_request(project, key.as_str(), volume, diagnostics);
@@ -157,7 +164,7 @@ fn volumes(project: &Project, diagnostics: &mut Diagnostics) -> IndexMap<String,
         volumes.insert(volume.name.clone(), WantedVolume { request, span });
     }
     for service in project.services.values() {
-        for name in lower::lent_volumes(project, service) {
+        for name in lower::lent_volumes(project, relations, service) {
             let request = Some(lower::plain_volume(project, &name));
             volumes.insert(name, WantedVolume { request, span: None });
         }

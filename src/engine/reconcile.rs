@@ -15,7 +15,7 @@ use super::step::ImageSource;
 use crate::diagnostic::Diagnostics;
 use crate::event::{Event, Events};
 use crate::model::ServiceName;
-use crate::plan::{Intent, Observed, Plan, Starts, Wanted, check, plan, plan_images};
+use crate::plan::{Intent, Observed, Plan, Remove, Starts, Up, Wanted, check, plan, plan_images};
 use crate::state::{ProjectDir, ProjectLock, ProjectRecord, StateError};
 
 /// Steps that work at once unless told otherwise.
@@ -99,13 +99,17 @@ impl Engine<'_> {
     /// What [`Self::reconcile`] would do now.
     pub fn preview(&self, prepared: &Prepared, intent: &Intent) -> Result<Preview, EngineError> {
         let Prepared { wanted, graph, .. } = prepared;
+        let mut intent = intent.clone();
+        if let Some(record) = ProjectDir::of(self.data_root, &wanted.project).read()? {
+            leave_stopped(&mut intent, &record);
+        }
         let observed = observe(self.runtime, self.images, wanted)?;
-        Self::possible(wanted, prepared, &observed, intent)?;
+        Self::possible(wanted, prepared, &observed, &intent)?;
         let mut images = Plan::default();
-        if let Intent::Up(up) = intent {
+        if let Intent::Up(up) = &intent {
             images = plan_images(wanted, graph, &observed, up);
         }
-        let plan = plan(wanted, graph, &observed, intent);
+        let plan = plan(wanted, graph, &observed, &intent);
         Ok(Preview { images, plan })
     }
 
@@ -192,34 +196,23 @@ impl Engine<'_> {
             now.generation = before.generation + 1;
             now.stopped.clone_from(&before.stopped);
         }
-        let all =
-            |services: &[ServiceName], stopped: &mut std::collections::BTreeSet<ServiceName>, stop: bool| {
-                if services.is_empty() && !stop {
-                    stopped.clear();
-                }
-                for service in services {
-                    if stop {
-                        stopped.insert(service.clone());
-                    } else {
-                        stopped.remove(service);
-                    }
-                }
-            };
-        match &mut intent {
-            Intent::Up(up) if up.start == Starts::Interrupted => {
-                up.except.extend(now.stopped.iter().cloned());
+        leave_stopped(&mut intent, &now);
+        match &intent {
+            Intent::Up(up) if up.start == Starts::Interrupted => {}
+            Intent::Up(Up { services, .. })
+            | Intent::Start { services, .. }
+            | Intent::Restart { services, .. } => {
+                let started = |service: &ServiceName| services.is_empty() || services.contains(service);
+                now.stopped.retain(|service| !started(service));
             }
-            Intent::Up(up) => all(&up.services, &mut now.stopped, false),
-            Intent::Start { services, .. } | Intent::Restart { services, .. } => {
-                all(services, &mut now.stopped, false);
-            }
-            Intent::Stop { services, .. } | Intent::Kill { services, .. } => {
+            Intent::Stop { services, .. }
+            | Intent::Kill { services, .. }
+            | Intent::Remove(Remove { services, .. }) => {
+                now.stopped.extend(services.iter().cloned());
                 if services.is_empty() {
                     now.stopped.extend(self.services_of(&now.name)?);
                 }
-                all(services, &mut now.stopped, true);
             }
-            Intent::Remove(remove) => all(&remove.services, &mut now.stopped, true),
             Intent::Down(_) | Intent::Pause { .. } | Intent::Unpause { .. } => {}
         }
         if before.as_ref() != Some(&now) {
@@ -234,6 +227,15 @@ impl Engine<'_> {
             .into_iter()
             .map(|state| ServiceName::new(state.service))
             .collect())
+    }
+}
+
+/// A reload leaves alone what a person stopped.
+fn leave_stopped(intent: &mut Intent, record: &ProjectRecord) {
+    if let Intent::Up(up) = intent
+        && up.start == Starts::Interrupted
+    {
+        up.except.extend(record.stopped.iter().cloned());
     }
 }
 

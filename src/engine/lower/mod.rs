@@ -8,6 +8,7 @@ mod label;
 mod limits;
 mod mounts;
 mod network;
+mod relations;
 mod resources;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use rcompose_runtime::request::{
 
 pub(in crate::engine) use mounts::lent_volumes;
 pub use network::container_name;
+pub(in crate::engine) use relations::Relations;
 pub(in crate::engine) use resources::plain_volume;
 pub use resources::{network_request, volume_request};
 
@@ -69,9 +71,28 @@ pub fn lower(
     facts: &Facts,
     diagnostics: &mut Diagnostics,
 ) -> Option<ContainerRequest> {
+    lower_among(
+        project,
+        &Relations::of(project),
+        service,
+        number,
+        facts,
+        diagnostics,
+    )
+}
+
+/// As [`lower`], with relations found before.
+pub(in crate::engine) fn lower_among(
+    project: &Project,
+    relations: &Relations<'_>,
+    service: &Service,
+    number: u32,
+    facts: &Facts,
+    diagnostics: &mut Diagnostics,
+) -> Option<ContainerRequest> {
     let mut found = Diagnostics::new();
-    let mut request = request(project, service, facts, &mut found);
-    request.network = network::networking(project, service, &mut found);
+    let mut request = request(project, relations, service, facts, &mut found);
+    request.network = network::networking(project, relations, service, &mut found);
     request.config_hash = hash::config_hash(&request, &files::contents(project, service, facts));
     request.number = number;
     request.name = container_name(project, service, number);
@@ -122,12 +143,13 @@ pub fn image_name(project: &Project, service: &Service) -> String {
 
 fn request(
     project: &Project,
+    relations: &Relations<'_>,
     service: &Service,
     facts: &Facts,
     diagnostics: &mut Diagnostics,
 ) -> ContainerRequest {
     let (no_new_privileges, seccomp_unconfined) = security(service, diagnostics);
-    let (mounts, files) = mounts::all(project, service, facts, diagnostics);
+    let (mounts, files) = mounts::all(project, relations, service, facts, diagnostics);
     ContainerRequest {
         name: String::new(),
         project: project.name.to_string(),

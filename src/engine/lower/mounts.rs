@@ -5,6 +5,7 @@
 use indexmap::IndexMap;
 use rcompose_runtime::request::{FileRequest, MountRequest, MountRequestSource};
 
+use super::relations::Relations;
 use super::{Facts, files, hash, place};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::mount::{Mount, MountSource};
@@ -14,18 +15,24 @@ use crate::model::{Project, Service};
 /// All mounts and files of a service.
 pub(super) fn all(
     project: &Project,
+    relations: &Relations<'_>,
     service: &Service,
     facts: &Facts,
     diagnostics: &mut Diagnostics,
 ) -> (Vec<MountRequest>, Vec<FileRequest>) {
-    let mut mounts = collect(project, service, diagnostics);
+    let mut mounts = collect(project, relations, service, diagnostics);
     let mut made = Vec::new();
     files::add(project, service, facts, &mut mounts, &mut made, diagnostics);
     (mounts, made)
 }
 
 /// Own mounts over those of `volumes_from`, whose sources are followed in turn.
-fn collect(project: &Project, service: &Service, diagnostics: &mut Diagnostics) -> Vec<MountRequest> {
+fn collect(
+    project: &Project,
+    relations: &Relations<'_>,
+    service: &Service,
+    diagnostics: &mut Diagnostics,
+) -> Vec<MountRequest> {
     let mut mounts: IndexMap<String, MountRequest> = IndexMap::new();
     for (source, read_only) in &service.volumes_from {
         let lender = match source {
@@ -41,19 +48,19 @@ fn collect(project: &Project, service: &Service, diagnostics: &mut Diagnostics) 
         };
         for mut mount in lender
             .into_iter()
-            .flat_map(|lender| collect(project, lender, diagnostics))
+            .flat_map(|lender| collect(project, relations, lender, diagnostics))
         {
             mount.read_only |= read_only;
             mounts.insert(mount.target.clone(), mount);
         }
     }
     for mount in &service.mounts {
-        mounts.insert(mount.target.clone(), lower(project, service, mount));
+        mounts.insert(mount.target.clone(), lower(project, relations, service, mount));
     }
     mounts.into_values().collect()
 }
 
-fn lower(project: &Project, service: &Service, mount: &Mount) -> MountRequest {
+fn lower(project: &Project, relations: &Relations<'_>, service: &Service, mount: &Mount) -> MountRequest {
     let source = match &mount.source {
         MountSource::Bind {
             path,
@@ -78,7 +85,7 @@ fn lower(project: &Project, service: &Service, mount: &Mount) -> MountRequest {
             no_copy: *no_copy,
             subpath: subpath.clone(),
         },
-        MountSource::Anonymous { no_copy } => match lent_name(project, service, &mount.target) {
+        MountSource::Anonymous { no_copy } => match lent_name(project, relations, service, &mount.target) {
             Some(name) => MountRequestSource::Volume {
                 name,
                 no_copy: *no_copy,
@@ -112,18 +119,24 @@ fn lower(project: &Project, service: &Service, mount: &Mount) -> MountRequest {
 }
 
 /// The name of an anonymous volume that another service mounts by `volumes_from`: it needs one to be found by.
-fn lent_name(project: &Project, service: &Service, target: &str) -> Option<String> {
-    let lent = |from: &NamespaceRef| matches!(from, NamespaceRef::Service(name) if *name == service.name);
-    let mut borrowers = project.services.values();
-    borrowers
-        .any(|other| other.volumes_from.iter().any(|(from, _)| lent(from)))
-        .then(|| format!("{}_{}_{}", project.name, service.name, hash::short_hash(target)))
+fn lent_name(
+    project: &Project,
+    relations: &Relations<'_>,
+    service: &Service,
+    target: &str,
+) -> Option<String> {
+    let lent = relations.lends(&service.name);
+    lent.then(|| format!("{}_{}_{}", project.name, service.name, hash::short_hash(target)))
 }
 
 /// Names of the anonymous volumes of a service that others mount.
-pub(in crate::engine) fn lent_volumes(project: &Project, service: &Service) -> Vec<String> {
+pub(in crate::engine) fn lent_volumes(
+    project: &Project,
+    relations: &Relations<'_>,
+    service: &Service,
+) -> Vec<String> {
     let anonymous = service.mounts.iter().filter_map(|mount| match mount.source {
-        MountSource::Anonymous { .. } => lent_name(project, service, &mount.target),
+        MountSource::Anonymous { .. } => lent_name(project, relations, service, &mount.target),
         MountSource::Bind { .. }
         | MountSource::Named { .. }
         | MountSource::Tmpfs { .. }

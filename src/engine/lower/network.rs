@@ -3,9 +3,11 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use rcompose_runtime::request::{EndpointRequest, NetworkingRequest, PortRequest};
 
+use super::relations::Relations;
 use super::{joined_name, place};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::name::NetworkKey;
@@ -20,6 +22,7 @@ pub fn container_name(project: &Project, service: &Service, number: u32) -> Stri
 
 pub(super) fn networking(
     project: &Project,
+    relations: &Relations<'_>,
     service: &Service,
     diagnostics: &mut Diagnostics,
 ) -> NetworkingRequest {
@@ -60,7 +63,7 @@ pub(super) fn networking(
         let service_mac = service.mac_address.as_ref().filter(|_| position == 0);
         endpoints.push(EndpointRequest {
             network: name,
-            names: names(project, service, key, network),
+            names: names(relations, service, key, network),
             address,
             mac: network.mac_address.as_ref().or(service_mac).cloned(),
             interface: network.interface_name.clone(),
@@ -70,21 +73,17 @@ pub(super) fn networking(
 }
 
 /// Service, aliases, `tasks.<service>`, and the names others link it by on this network.
-fn names(project: &Project, service: &Service, key: &NetworkKey, network: &ServiceNetwork) -> Vec<String> {
+fn names(
+    relations: &Relations<'_>,
+    service: &Service,
+    key: &NetworkKey,
+    network: &ServiceNetwork,
+) -> Vec<String> {
     let mut names = vec![service.name.to_string()];
     names.extend(network.aliases.iter().cloned());
     names.push(format!("tasks.{}", service.name));
-    let links = project
-        .services
-        .values()
-        .filter(|other| !other.links.is_empty() && other.networks.contains_key(key))
-        .flat_map(|other| &other.links);
-    names.extend(
-        links
-            .filter(|(target, _)| *target == service.name)
-            .map(|(_, alias)| alias.clone()),
-    );
-    let mut seen = std::collections::BTreeSet::new();
+    names.extend(relations.link_names(&service.name, key).map(str::to_owned));
+    let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names
 }

@@ -47,7 +47,7 @@ impl<'a> Planner<'a> {
                 let mut temporary = None;
                 if let Some(holder) = holders.get(name_then.as_str()) {
                     let id = old.map_or(*holder, |old| old.id.as_str());
-                    request.name = format!("{}_{name_then}", &id[..id.len().min(12)]);
+                    request.name = self.temporary_name(id, &name_then);
                     temporary = Some(request.name.clone());
                 }
                 let action = Action::CreateContainer {
@@ -62,6 +62,23 @@ impl<'a> Planner<'a> {
         }
         self.line_up(diffs, &created);
         created
+    }
+
+    /// `<first 12 digits of the id>_<name>`; where a cut left a container under that, its id serves instead.
+    fn temporary_name(&self, id: &str, name: &str) -> String {
+        let mut temporary = format!("{}_{name}", &id[..id.len().min(12)]);
+        for _ in &self.observed.containers {
+            let Some(holder) = self
+                .observed
+                .containers
+                .iter()
+                .find(|state| state.name == temporary)
+            else {
+                break;
+            };
+            temporary = format!("{}_{name}", &holder.id[..holder.id.len().min(12)]);
+        }
+        temporary
     }
 
     /// The containers of each service at the end of the plan, and which of them it starts.

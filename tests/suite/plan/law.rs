@@ -211,7 +211,7 @@ fn check_order(project: &Imaginary, plan: &Plan) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn after_an_up_from_any_state_nothing_is_left_to_do(past in past(), project in imaginary()) {
