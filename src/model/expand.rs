@@ -5,6 +5,9 @@
 mod port;
 mod volume;
 
+#[cfg(test)]
+mod tests;
+
 pub(super) use self::port::range;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::node::{Mapping, Node, Value};

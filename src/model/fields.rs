@@ -42,6 +42,11 @@ impl<'a> Fields<'a> {
         self.key_span
     }
 
+    /// Whether there is a mapping at all; an empty place has no fields.
+    pub(in crate::model) fn is_mapping(&self) -> bool {
+        self.node.as_map().is_some()
+    }
+
     /// Where the value of a key stands, else the mapping.
     pub(in crate::model) fn value_span(&self, key: &str) -> Span {
         self.get(key).map_or(self.key_span, |node| node.span)

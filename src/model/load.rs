@@ -131,6 +131,7 @@ fn stages(
     diagnostics.append(validate::parts(&root));
     if options.consistency {
         diagnostics.append(validate::consistency(&root, &enabled));
+        normalise::agree_on_replicas(&mut root);
     }
     if options.environment && !diagnostics.has_errors() {
         EnvironmentFiles {
@@ -271,10 +272,15 @@ fn read(
         Err(error) if !kind.required && error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
         Err(error) => {
             let missing = error.kind() == std::io::ErrorKind::NotFound;
+            let reason = if missing {
+                "no such file".to_owned()
+            } else {
+                error.to_string()
+            };
             let mut finding = Diagnostic::error(
                 "missing-file",
                 format!(
-                    "the {} `{text}` of `{service}` cannot be read: {error}",
+                    "the {} `{text}` of `{service}` cannot be read: {reason}",
                     kind.title
                 ),
             )

@@ -12,9 +12,10 @@ mod tests;
 use super::cast;
 use super::expand;
 use super::schema::FILE;
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::node::Node;
 
+pub(in crate::model) use self::implied::agree_on_replicas;
 pub(in crate::model) use self::implied::clean;
 pub use self::print::{View, escape_dollars, printed};
 
@@ -41,7 +42,13 @@ pub fn normalise(root: &Node, context: Context<'_>) -> (Node, Diagnostics) {
     let mut root = root.clone();
     expand::expand(&mut root, context.raw, &mut findings);
     if let Some(file) = root.as_map_mut() {
-        file.remove("version");
+        if let Some(version) = file.remove("version") {
+            findings.push(
+                Diagnostic::warning("obsolete-version", "`version` is obsolete and ignored")
+                    .at(version.key_span)
+                    .help("remove the line"),
+            );
+        }
         file.remove("include");
         let span = file.entries().next().map(|(_, entry)| entry.key_span);
         if let Some(span) = span {

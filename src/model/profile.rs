@@ -92,7 +92,10 @@ pub fn narrow_resources(root: &Node, services: &BTreeSet<String>) -> Node {
 }
 
 /// The keys of each section that one of the services refers to.
-fn used_resources(root: &Node, services: &BTreeSet<String>) -> [(&'static str, BTreeSet<String>); 5] {
+pub(super) fn used_resources(
+    root: &Node,
+    services: &BTreeSet<String>,
+) -> [(&'static str, BTreeSet<String>); 5] {
     let (mut networks, mut volumes, mut configs, mut secrets, mut models) = (
         BTreeSet::new(),
         BTreeSet::new(),

@@ -84,8 +84,8 @@ fn byte_power(suffix: &str) -> Option<i32> {
 
 /// `2gigs` → `2g`, `512 megabytes` → `512m`, `1,5g` → `1.5g`.
 fn suggest_bytes(text: &str) -> Option<String> {
-    let text = text.trim().to_ascii_lowercase().replace(',', ".");
-    let (number, word) = split_number(&text)?;
+    let lower = text.trim().to_ascii_lowercase().replace(',', ".");
+    let (number, word) = split_number(&lower)?;
     let unit = word.chars().next().filter(|unit| "bkmgtp".contains(*unit));
     let suggestion = format!("{number}{}", unit.map(String::from).unwrap_or_default());
     (suggestion != text).then_some(suggestion)

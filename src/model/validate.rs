@@ -13,6 +13,7 @@ mod tests;
 use std::collections::BTreeSet;
 
 use super::fields::Fields;
+use super::profile;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::node::Node;
 use crate::source::path::NodePath;
@@ -46,12 +47,18 @@ pub fn consistency(root: &Node, enabled: &BTreeSet<String>) -> Diagnostics {
 /// Warns about what is valid but hardly meant.
 pub fn doubts(root: &Node, enabled: &BTreeSet<String>) -> Diagnostics {
     let mut findings = Diagnostics::new();
-    doubtful::check(&Fields::new(root, NodePath::root()), enabled, &mut findings);
+    let file = Fields::new(root, NodePath::root());
+    doubtful::check(&file, enabled, &mut findings);
+    let everyone = file
+        .members("services")
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    doubtful::unused(&file, &profile::used_resources(root, &everyone), &mut findings);
     findings
 }
 
 fn service_image(name: &str, service: &Fields<'_>, findings: &mut Diagnostics) {
-    if service.has("image") || service.has("build") || service.has("provider") {
+    if !service.is_mapping() || service.has("image") || service.has("build") || service.has("provider") {
         return;
     }
     findings.push(

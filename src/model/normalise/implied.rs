@@ -44,6 +44,7 @@ pub(super) fn defaults(file: &mut Mapping, directory: &str) {
                 default(build, "context", span, Node::string(directory, span));
             }
         }
+        without_empty_servers(service);
         each_item(service.get_mut("ports"), |port, span| {
             default(port, "mode", span, Node::string("ingress", span));
             default(port, "protocol", span, Node::string("tcp", span));
@@ -61,6 +62,30 @@ pub(super) fn defaults(file: &mut Mapping, directory: &str) {
             .and_then(|resources| resources.as_map_mut()?.get_mut("reservations"))
             .and_then(|reservations| reservations.as_map_mut()?.get_mut("devices"));
         each_item(devices, device_request);
+    });
+}
+
+/// Name servers that a variable left empty are none.
+fn without_empty_servers(service: &mut Mapping) {
+    let Some(dns) = service.get_mut("dns") else { return };
+    let empty = |node: &Node| node.is_null() || node.as_str() == Some("");
+    if let Some(items) = dns.as_seq_mut() {
+        items.retain(|item| !empty(item));
+    }
+    if empty(dns) || dns.as_seq().is_some_and(<[Node]>::is_empty) {
+        service.remove("dns");
+    }
+}
+
+/// A service with `scale` and a `deploy` section has that many replicas in both.
+pub(in crate::model) fn agree_on_replicas(root: &mut Node) {
+    let Some(file) = root.as_map_mut() else { return };
+    each_service(file, |service, span| {
+        if let Some(scale) = service.get("scale").cloned()
+            && let Some(deploy) = service.get_mut("deploy").and_then(Node::as_map_mut)
+        {
+            default(deploy, "replicas", span, scale);
+        }
     });
 }
 

@@ -1,1 +1,204 @@
-//! Tests.
+//! What a small file means when everything is spelled out.
+
+use super::*;
+use crate::source::emit;
+use crate::source::span::SourceMap;
+use crate::source::yaml;
+
+fn parse(text: &str) -> Node {
+    let mut sources = SourceMap::new();
+    let file = sources.add("compose.yaml", text);
+    let mut findings = Diagnostics::new();
+    let mut documents = yaml::parse(file, text, &mut findings);
+    assert!(findings.is_empty(), "{findings:?}");
+    documents.remove(0)
+}
+
+fn context<'a>(lookup: &'a dyn Fn(&str) -> Option<String>) -> Context<'a> {
+    Context {
+        project: "shop",
+        directory: "/srv/shop",
+        lookup,
+        implied: true,
+        raw: false,
+        environment: true,
+    }
+}
+
+fn normalised(text: &str) -> Node {
+    let lookup = |name: &str| (name == "SET").then(|| "yes".to_owned());
+    let (node, findings) = normalise(&parse(text), context(&lookup));
+    assert!(!findings.has_errors(), "{findings:?}");
+    node
+}
+
+const SHOP: &str = r#"
+services:
+  web:
+    build: {args: {SET: , UNSET: , A: 1}}
+    command: nginx -g "daemon off;"
+    environment: [SET, UNSET, B=2]
+    ports: ["8080:80"]
+    volumes: ["./html:/srv/../www/:ro", "data:/data"]
+    links: ["db:database"]
+    secrets: [key]
+    mem_limit: 64m
+    stop_grace_period: 90s
+    init: false
+    tty: false
+    extra_hosts: {b: "[::1]", a: [1.1.1.1, 2.2.2.2]}
+    x-own: 1
+  db:
+    image: mysql
+    network_mode: none
+    pull_policy: if_not_present
+    volumes_from: [web:ro]
+volumes:
+  data:
+secrets:
+  key: {file: /key}
+"#;
+
+#[test]
+fn everything_implied_is_spelled_out() {
+    insta::assert_snapshot!(emit::yaml(&printed(&normalised(SHOP), View::Yaml)), @r#"
+    name: shop
+    services:
+      db:
+        command: null
+        depends_on:
+          web:
+            condition: service_started
+            required: true
+        entrypoint: null
+        image: mysql
+        network_mode: none
+        pull_policy: missing
+        volumes_from:
+          - web:ro
+      web:
+        build:
+          context: /srv/shop
+          dockerfile: Dockerfile
+          args:
+            A: "1"
+            SET: "yes"
+        command:
+          - nginx
+          - -g
+          - daemon off;
+        depends_on:
+          db:
+            condition: service_started
+            restart: true
+            required: true
+        entrypoint: null
+        environment:
+          B: "2"
+          SET: "yes"
+          UNSET: null
+        extra_hosts:
+          - a=1.1.1.1
+          - a=2.2.2.2
+          - b=::1
+        init: false
+        links:
+          - db:database
+        mem_limit: "67108864"
+        networks:
+          default: null
+        ports:
+          - mode: ingress
+            target: 80
+            published: "8080"
+            protocol: tcp
+        secrets:
+          - source: key
+            target: /run/secrets/key
+        stop_grace_period: 1m30s
+        volumes:
+          - type: bind
+            source: ./html
+            target: /www
+            read_only: true
+            bind: {}
+          - type: volume
+            source: data
+            target: /data
+            volume: {}
+        x-own: 1
+    networks:
+      default:
+        name: shop_default
+    volumes:
+      data:
+        name: shop_data
+    secrets:
+      key:
+        name: shop_key
+        file: /key
+    "#);
+}
+
+#[test]
+fn normalising_twice_changes_nothing() {
+    let once = normalised(SHOP);
+    let lookup = |_: &str| None;
+    let (twice, findings) = normalise(&once, context(&lookup));
+    assert!(!findings.has_errors(), "{findings:?}");
+    assert_eq!(emit::yaml(&once), emit::yaml(&twice));
+}
+
+#[test]
+fn json_has_no_inner_extensions_and_yaml_no_empty_sections() {
+    let root = normalised("services: {web: {image: x, deploy: {}, x-a: 1}}\nx-b: {x-c: 2}\n");
+    let json = emit::json(&printed(&root, View::Json)).to_string();
+    assert!(
+        json.contains(r#""ipam":{}"#) && json.contains(r#""placement":{}"#) && json.contains("x-c"),
+        "{json}"
+    );
+    assert!(!json.contains("x-a"), "{json}");
+    let yaml = emit::yaml(&printed(&root, View::Yaml));
+    assert!(
+        yaml.contains("x-a") && !yaml.contains("ipam") && !yaml.contains("placement"),
+        "{yaml}"
+    );
+}
+
+#[test]
+fn dollars_are_doubled_in_values() {
+    let mut root = normalised("services: {web: {image: x, environment: {A: 'b$c'}}}\n");
+    escape_dollars(&mut root);
+    assert!(emit::yaml(&root).contains("b$$c"));
+}
+
+#[test]
+fn names_are_implied_only_where_none_is_written() {
+    let root =
+        normalised("volumes: {a: , b: {external: true}, c: {name: own}, d: {external: {name: old}}}\n");
+    let name = |key: &str| {
+        root.get("volumes")
+            .and_then(|all| all.get(key)?.get("name")?.as_str())
+            .map(str::to_owned)
+    };
+    assert_eq!(name("a").as_deref(), Some("shop_a"));
+    assert_eq!(name("b").as_deref(), Some("b"));
+    assert_eq!(name("c").as_deref(), Some("own"));
+    assert_eq!(name("d").as_deref(), Some("old"));
+}
+
+#[test]
+fn paths_are_cleaned_as_text() {
+    let table = [
+        ("/a/../b/", "/b"),
+        ("/", "/"),
+        ("/..", "/"),
+        ("a//b/.", "a/b"),
+        ("../a", "../a"),
+        ("", "."),
+        ("a/../..", ".."),
+    ];
+    for (path, cleaned) in table {
+        assert_eq!(clean(path), cleaned, "{path}");
+    }
+}

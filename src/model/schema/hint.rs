@@ -64,9 +64,6 @@ pub(super) fn unknown_key(name: &str, object: &'static Object) -> Option<String>
     {
         return Some(format!("did you mean `{meant}`?"));
     }
-    if let Some(meant) = nearest(name, object.keys.iter().map(|key| key.name)) {
-        return Some(format!("did you mean `{meant}`?"));
-    }
     for key in object.keys {
         if inner_object(&key.shape).is_some_and(|inner| inner.shape(name).is_some()) {
             return Some(format!("`{name}` belongs under `{}:`", key.name));
@@ -82,6 +79,9 @@ pub(super) fn unknown_key(name: &str, object: &'static Object) -> Option<String>
     }
     if SERVICE.shape(name).is_some() {
         return Some(format!("`{name}` belongs to the service; check the indentation"));
+    }
+    if let Some(meant) = nearest(name, object.keys.iter().map(|key| key.name)) {
+        return Some(format!("did you mean `{meant}`?"));
     }
     object
         .extensible

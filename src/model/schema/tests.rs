@@ -1,1 +1,172 @@
-//! Tests.
+//! What the schema accepts and refuses.
+
+use super::hint;
+use super::*;
+use crate::source::span::SourceMap;
+use crate::source::yaml;
+
+fn codes(text: &str) -> Vec<&'static str> {
+    let mut sources = SourceMap::new();
+    let file = sources.add("compose.yaml", text);
+    let mut findings = Diagnostics::new();
+    let documents = yaml::parse(file, text, &mut findings);
+    assert!(findings.is_empty(), "{text}: {findings:?}");
+    validate(&documents[0], false)
+        .iter()
+        .map(|finding| finding.code)
+        .collect()
+}
+
+fn service(lines: &str) -> Vec<&'static str> {
+    codes(&format!(
+        "services:\n  web:\n    image: x\n    {}\n",
+        lines.replace('\n', "\n    ")
+    ))
+}
+
+#[test]
+fn both_forms_of_everything_are_welcome() {
+    let accepted = [
+        "build: .",
+        "build: {context: ., args: [A=1], ssh: [default]}",
+        "command: a b",
+        "command: [a, b]",
+        "command:",
+        "depends_on: [db]",
+        "depends_on: {db: {condition: service_healthy, required: false}}",
+        "environment: [A=1, B]",
+        "environment: {A: 1, B: true, C: }",
+        "env_file: a.env",
+        "env_file: [a.env, {path: b.env, required: false, format: raw}]",
+        "ports: [80, \"80:80\", {target: 80, published: \"8080-8090\"}]",
+        "volumes: [\"a:/b\", {type: bind, source: ., target: /x, bind: {create_host_path: false}}]",
+        "networks: [a]",
+        "networks: {a: , b: {aliases: [c]}}",
+        "ulimits: {nofile: 10, nproc: {soft: 1, hard: 2}}",
+        "extra_hosts: [a=b]",
+        "extra_hosts: {a: b, c: [d, e]}",
+        "healthcheck: {test: curl x, interval: 1m30s, retries: 3}",
+        "gpus: all",
+        "deploy:",
+        "deploy: {replicas: \"2\", resources: {limits: {cpus: 0.5, memory: 64m}}}",
+        "privileged: \"true\"",
+        "mem_limit: 64m",
+        "mem_limit: 67108864",
+        "cpu_quota: 50ms",
+        "configs: [a, {source: b, mode: 0440}]",
+        "x-anything: {goes: [here]}",
+        "provider: {type: p, options: {a: 1, b: [c, 2]}}",
+    ];
+    for lines in accepted {
+        assert_eq!(service(lines), Vec::<&str>::new(), "{lines}");
+    }
+}
+
+#[test]
+fn wrong_kinds_and_values_are_refused_at_once() {
+    let refused: [(&str, &[&str]); 25] = [
+        ("prots: [80]", &["unknown-key"]),
+        ("hostname: 12", &["wrong-type"]),
+        ("command: [a, 1]", &["wrong-type"]),
+        ("command: \"a 'b\"", &["bad-value"]),
+        ("environment: text", &["wrong-type"]),
+        ("environment: {A: [b]}", &["wrong-type"]),
+        ("environment:", &["wrong-type"]),
+        ("volumes:", &["wrong-type"]),
+        ("volumes: {a: b}", &["wrong-type"]),
+        ("volumes: [{target: /x}]", &["missing-key"]),
+        ("volumes: [{type: tmp, target: /x}]", &["unknown-value"]),
+        (
+            "volumes: [{type: tmpfs, target: /x, tmpfs: {size: -1}}]",
+            &["out-of-range"],
+        ),
+        ("depends_on: {db: }", &["wrong-type"]),
+        ("depends_on: {db: {condition: healthy}}", &["unknown-value"]),
+        ("depends_on: [db, db]", &["duplicate-item"]),
+        ("healthcheck: {interval: 5}", &["wrong-type"]),
+        ("healthcheck: {interval: 5 seconds}", &["bad-value"]),
+        ("mem_limit: 2gigs", &["bad-value"]),
+        ("deploy: {resources: {limits: {memory: 64}}}", &["wrong-type"]),
+        ("privileged: maybe", &["bad-value"]),
+        ("privileged: 1", &["wrong-type"]),
+        ("oom_score_adj: 2000", &["out-of-range"]),
+        ("scale: many", &["wrong-type"]),
+        ("ulimits: {nofile: {soft: 1}}", &["missing-key"]),
+        (
+            "prots: [80]\nhostname: 12\nmem_limit: much",
+            &["unknown-key", "wrong-type", "bad-value"],
+        ),
+    ];
+    for (lines, expected) in refused {
+        assert_eq!(service(lines), expected, "{lines}");
+    }
+    assert_eq!(service("tty: yes"), ["old-boolean"]);
+    assert_eq!(codes("services: {web: }\n"), ["empty-service"]);
+    assert_eq!(codes("web: {image: x}\n"), ["service-at-root"]);
+    assert_eq!(codes("services: {\"a b\": {image: x}}\n"), ["bad-name"]);
+    assert_eq!(codes("volumes:\n"), ["wrong-type"]);
+    assert_eq!(
+        codes("volumes: {a: , b: {external: {name: c}}}\nx-y: 1\n"),
+        Vec::<&str>::new()
+    );
+}
+
+#[test]
+fn a_variable_not_put_in_may_become_anything() {
+    let mut sources = SourceMap::new();
+    let text = "services: {web: {image: x, scale: \"${N}\", mem_limit: \"${M}\", prots: 1}}\n";
+    let file = sources.add("compose.yaml", text);
+    let documents = yaml::parse(file, text, &mut Diagnostics::new());
+    let raw = validate(&documents[0], true);
+    assert_eq!(
+        raw.iter().map(|finding| finding.code).collect::<Vec<_>>(),
+        ["unknown-key"]
+    );
+    assert_eq!(validate(&documents[0], false).len(), 3);
+}
+
+#[test]
+fn hints_know_typos_synonyms_and_places() {
+    let service = super::service::SERVICE.keys.iter().map(|key| key.name);
+    assert!(service.clone().count() > 90 && service.clone().any(|key| key == "pre_start"));
+    let table = [
+        ("prots", "did you mean `ports`?"),
+        ("env", "did you mean `environment`?"),
+        ("net", "did you mean `network_mode`?"),
+        ("dockerfile", "`dockerfile` belongs under `build:`"),
+        ("replicas", "`replicas` belongs under `deploy:`"),
+        (
+            "services",
+            "`services` belongs at the top of the file; check the indentation",
+        ),
+        ("whatever", "keys of your own must begin with `x-`"),
+    ];
+    for (key, help) in table {
+        assert_eq!(
+            hint::unknown_key(key, &super::service::SERVICE).as_deref(),
+            Some(help),
+            "{key}"
+        );
+    }
+    assert_eq!(
+        hint::unknown_key("image", &FILE).as_deref(),
+        Some("`image` belongs to a service, under `services:`")
+    );
+    let conditions = [
+        "service_started",
+        "service_healthy",
+        "service_completed_successfully",
+    ];
+    let words = [
+        ("healthy", Some("service_healthy")),
+        ("started", Some("service_started")),
+        ("completed", Some("service_completed_successfully")),
+        ("exited", Some("service_completed_successfully")),
+        ("service_helthy", Some("service_healthy")),
+        ("service", None),
+        ("tuesday", None),
+    ];
+    for (word, meant) in words {
+        assert_eq!(hint::word(word, &conditions), meant, "{word}");
+    }
+}

@@ -19,6 +19,28 @@ pub(super) fn check(file: &Fields<'_>, enabled: &BTreeSet<String>, findings: &mu
     host_ports(&services, findings);
 }
 
+/// Resources of the top level that no service mentions, whichever profile it is in.
+pub(super) fn unused(
+    file: &Fields<'_>,
+    used: &[(&'static str, BTreeSet<String>)],
+    findings: &mut Diagnostics,
+) {
+    for (section, used) in used {
+        for (name, resource) in file.members(section) {
+            let default = *section == "networks" && name == "default";
+            if !default && !used.contains(name) {
+                findings.push(
+                    Diagnostic::warning(
+                        "unused-resource",
+                        format!("{section}.{name} is used by no service"),
+                    )
+                    .at(resource.span()),
+                );
+            }
+        }
+    }
+}
+
 /// A reference has one tag, and a name without capitals.
 fn image(name: &str, service: &Fields<'_>, findings: &mut Diagnostics) {
     let Some(image) = service.text("image") else {

@@ -83,20 +83,27 @@ fn limits(name: &str, service: &Fields<'_>, findings: &mut Diagnostics) {
         ("mem_reservation", reservations.as_ref(), "reservations", "memory"),
     ];
     for (legacy, parent, section, key) in pairs {
-        let Some(parent) = parent else { continue };
-        if let (Some(left), Some(right)) = (service.get(legacy), parent.get(key))
-            && left != right
-        {
-            findings.push(
-                Diagnostic::error(
-                    "conflicting-keys",
-                    format!("the service `{name}` has different values for `{legacy}` and `deploy.resources.{section}.{key}`"),
-                )
-                .label(left.span, "one value here")
-                .secondary(right.span, "another here")
-                .help(format!("keep only `deploy.resources.{section}.{key}`")),
-            );
-        }
+        let (Some(parent), Some(left)) = (parent, service.get(legacy)) else {
+            continue;
+        };
+        // Limits without this key say 0 for it, which is not what the legacy key says (compose-go).
+        let right = match parent.get(key) {
+            Some(right) if right == left => continue,
+            Some(right) => right.span,
+            None if section == "limits" => parent.span(),
+            None => continue,
+        };
+        findings.push(
+            Diagnostic::error(
+                "conflicting-keys",
+                format!(
+                    "the service `{name}` has different values for `{legacy}` and `deploy.resources.{section}.{key}`"
+                ),
+            )
+            .label(left.span, "one value here")
+            .secondary(right, "another here")
+            .help(format!("keep only `deploy.resources.{section}.{key}`")),
+        );
     }
     if let (Some(left), Some(right)) = (service.get("scale"), deploy.get("replicas"))
         && left != right

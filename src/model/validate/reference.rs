@@ -162,9 +162,12 @@ fn service(
         .members("services")
         .map(|(name, _)| name)
         .filter(|name| *name != from);
-    if let Some(near) = nearest(target, names) {
-        finding = finding.help(format!("did you mean `{near}`?"));
-    }
+    let names: Vec<&str> = names.collect();
+    finding = match nearest(target, names.iter().copied()) {
+        Some(near) => finding.help(format!("did you mean `{near}`?")),
+        None if names.is_empty() => finding.help("define it under `services:`, or remove the entry"),
+        None => finding.help(format!("the other services are {}", names.join(", "))),
+    };
     findings.push(finding);
 }
 

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::model::fields::Fields;
 
 pub(super) fn check(file: &Fields<'_>, findings: &mut Diagnostics) {
@@ -69,6 +69,7 @@ fn source(object: &Fields<'_>, title: &str, name: &str, sources: &[&str], findin
 }
 
 pub(super) fn service(service: &Fields<'_>, findings: &mut Diagnostics) {
+    words(service, findings);
     for port in service.items("ports") {
         if let Some(ip) = port.text("host_ip").filter(|ip| ip.parse::<IpAddr>().is_err()) {
             findings.push(
@@ -127,4 +128,64 @@ pub(super) fn service(service: &Fields<'_>, findings: &mut Diagnostics) {
             }
         }
     }
+}
+
+/// Texts the schema holds to a pattern, which may stand anywhere in the text.
+fn words(service: &Fields<'_>, findings: &mut Diagnostics) {
+    const POLICIES: [&str; 8] = [
+        "always",
+        "never",
+        "build",
+        "if_not_present",
+        "missing",
+        "refresh",
+        "daily",
+        "weekly",
+    ];
+    if let Some(policy) = service.text("pull_policy") {
+        let every = policy.split("every_").skip(1).any(begins_with_age);
+        if !every && !POLICIES.iter().any(|known| policy.contains(known)) {
+            let finding = Diagnostic::error(
+                "unknown-value",
+                format!(
+                    "{}: `{policy}` is not a pull policy",
+                    service.path().key("pull_policy")
+                ),
+            );
+            let near = nearest(policy, POLICIES);
+            findings.push(
+                finding
+                    .at(service.value_span("pull_policy"))
+                    .help(near.map_or_else(
+                        || format!("the policies are {} and every_<duration>", POLICIES.join(", ")),
+                        |near| format!("did you mean `{near}`?"),
+                    )),
+            );
+        }
+    }
+    if let Some(name) = service.text("container_name") {
+        let bytes = name.as_bytes();
+        let fits = bytes.windows(2).any(|pair| {
+            pair[0].is_ascii_alphanumeric() && (pair[1].is_ascii_alphanumeric() || b"_.-".contains(&pair[1]))
+        });
+        if !fits {
+            findings.push(
+                Diagnostic::error(
+                    "bad-name",
+                    format!(
+                        "{}: `{name}` is no name of a container",
+                        service.path().key("container_name")
+                    ),
+                )
+                .at(service.value_span("container_name"))
+                .help("use two or more letters, digits, `_`, `.` and `-`, beginning with a letter or digit"),
+            );
+        }
+    }
+}
+
+/// Digits and one of the units of `every_…`.
+fn begins_with_age(text: &str) -> bool {
+    let rest = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.len() < text.len() && rest.starts_with(['w', 'd', 'h', 'm', 's'])
 }

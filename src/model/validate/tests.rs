@@ -1,1 +1,124 @@
-//! Tests.
+//! Every contradiction has its code, and what is consistent has none.
+
+use super::*;
+use crate::model::normalise::{Context, normalise};
+use crate::model::profile;
+use crate::source::span::SourceMap;
+use crate::source::yaml;
+
+fn codes(text: &str) -> Vec<&'static str> {
+    let mut sources = SourceMap::new();
+    let file = sources.add("compose.yaml", text);
+    let mut findings = Diagnostics::new();
+    let documents = yaml::parse(file, text, &mut findings);
+    let context = Context {
+        project: "p",
+        directory: "/p",
+        lookup: &|_| None,
+        implied: true,
+        raw: false,
+        environment: true,
+    };
+    let (root, more) = normalise(&documents[0], context);
+    findings.append(more);
+    let enabled = profile::enabled(&root, &[], &[]);
+    findings.append(parts(&root));
+    findings.append(consistency(&root, &enabled));
+    findings.append(doubts(&root, &enabled));
+    findings.iter().map(|finding| finding.code).collect()
+}
+
+fn service(lines: &str) -> Vec<&'static str> {
+    codes(&format!("services: {{web: {{image: x, {lines}}}}}\n"))
+}
+
+#[test]
+fn references_must_lead_somewhere() {
+    let table: [(&str, &[&str]); 10] = [
+        ("depends_on: [db]", &["undefined-service"]),
+        ("depends_on: [web]", &["dependency-cycle"]),
+        ("links: ['db:x']", &["undefined-service"]),
+        ("network_mode: 'service:db'", &["undefined-service"]),
+        ("volumes_from: [db]", &["undefined-service"]),
+        ("networks: [a]", &["undefined-network"]),
+        ("volumes: ['a1:/a']", &["undefined-volume"]),
+        ("configs: [a]", &["undefined-config"]),
+        ("secrets: [a]", &["undefined-secret"]),
+        ("models: [a]", &["undefined-model"]),
+    ];
+    for (lines, expected) in table {
+        assert_eq!(service(lines), expected, "{lines}");
+    }
+}
+
+#[test]
+fn an_optional_dependency_may_be_switched_off_but_must_be_defined() {
+    let with = |required: bool, other: &str| {
+        codes(&format!(
+            "services: {{web: {{image: x, depends_on: {{{other}: {{condition: service_started, required: {required}}}}}}}, db: {{image: x, profiles: [p]}}}}\n"
+        ))
+    };
+    assert_eq!(with(true, "db"), ["disabled-dependency"]);
+    assert_eq!(with(false, "db"), Vec::<&str>::new());
+    assert_eq!(with(false, "none"), ["undefined-service"]);
+}
+
+#[test]
+fn contradictions_are_found() {
+    let table: [(&str, &[&str]); 14] = [
+        ("network_mode: host, networks: {}", &[]),
+        (
+            "build: {dockerfile: D, dockerfile_inline: F}",
+            &["conflicting-keys"],
+        ),
+        ("platform: a, build: {platforms: [b]}", &["conflicting-keys"]),
+        (
+            "cpus: 1, deploy: {resources: {limits: {cpus: '2'}}}",
+            &["conflicting-keys"],
+        ),
+        ("cpus: 1, deploy: {resources: {limits: {cpus: '1'}}}", &[]),
+        (
+            "cpus: 1, deploy: {resources: {limits: {memory: 1g}}}",
+            &["conflicting-keys"],
+        ),
+        (
+            "mem_limit: 1024m, deploy: {resources: {limits: {memory: 1g}}}",
+            &[],
+        ),
+        ("scale: 2, deploy: {replicas: 3}", &["conflicting-keys"]),
+        ("scale: 2, container_name: web", &["conflicting-keys"]),
+        ("healthcheck: {test: [curl, x]}", &["healthcheck-test"]),
+        ("tmpfs: [/x], volumes: [/x]", &["duplicate-mount"]),
+        ("develop: {watch: [{path: a, action: sync}]}", &["missing-key"]),
+        ("pull_policy: sometimes", &["unknown-value"]),
+        ("ports: [{target: 80, host_ip: nowhere}]", &["bad-port"]),
+    ];
+    for (lines, expected) in table {
+        assert_eq!(service(lines), expected, "{lines}");
+    }
+}
+
+#[test]
+fn resources_say_where_they_come_from() {
+    let table: [(&str, &[&str]); 6] = [
+        ("secrets: {s: {}}", &["no-source", "unused-resource"]),
+        (
+            "secrets: {s: {file: a, environment: B}}",
+            &["conflicting-keys", "unused-resource"],
+        ),
+        ("configs: {c: {content: a}}", &["unused-resource"]),
+        (
+            "volumes: {v: {external: true, driver: local}}",
+            &["conflicting-keys", "unused-resource"],
+        ),
+        ("volumes: {v: {external: true, name: n}}", &["unused-resource"]),
+        ("networks: {default: {driver: bridge}}", &[]),
+    ];
+    for (lines, expected) in table {
+        assert_eq!(
+            codes(&format!("services: {{web: {{image: x}}}}\n{lines}\n")),
+            expected,
+            "{lines}"
+        );
+    }
+}
