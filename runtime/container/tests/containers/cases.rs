@@ -52,6 +52,7 @@ fn all() -> Vec<Case> {
         own::namespaces_can_be_shared,
         own::layers_without_descriptors_are_not_needed,
         own::starting_takes_milliseconds,
+        own::one_version_of_control_groups_alone_is_enough,
     ];
     here.iter().chain(walls::ALL).copied().collect()
 }
@@ -87,6 +88,7 @@ pub(crate) fn main() {
         rustix::process::geteuid().is_root(),
         "containers can only be made by root"
     );
+    own::hide_other_control_groups();
     let (mut passed, mut failed) = (0, 0);
     for (name, case) in all().into_iter().filter(|(name, _)| chosen(name)) {
         eprint!("test {name} ... ");
@@ -767,6 +769,59 @@ mod own {
             ["0"],
             "the first layer is the top-most, whatever its name"
         );
+    }
+
+    /// Names the version whose hierarchies alone shall be seen.
+    const ALONE: &str = "RCOMPOSE_TEST_CGROUP_VERSION";
+    /// Cases about controllers, which belong to one version only, and those that would take long.
+    const NOT_ALONE: [&str; 5] = [
+        "limits_are_written_and_hold",
+        "the_oom_killer_is_counted",
+        "groups_freeze_thaw_and_are_measured",
+        "starting_takes_milliseconds",
+        "one_version_of_control_groups_alone_is_enough",
+    ];
+
+    /// In a process started by the case below: a mount namespace where only one version is mounted.
+    pub(super) fn hide_other_control_groups() {
+        use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
+        let Ok(version) = std::env::var(ALONE) else { return };
+        let layout = Layout::detect().unwrap();
+        rcompose_sys::process::unshare(rcompose_sys::process::flag::NEW_MOUNT).unwrap();
+        mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
+        if version == "1" {
+            if let Some(unified) = layout.unified {
+                unmount(unified, UnmountFlags::DETACH).unwrap();
+            }
+        } else {
+            unmount("/sys/fs/cgroup", UnmountFlags::DETACH).unwrap();
+            mount("none", "/sys/fs/cgroup", "cgroup2", MountFlags::empty(), None).unwrap();
+        }
+    }
+
+    pub(super) fn one_version_of_control_groups_alone_is_enough() {
+        let layout = Layout::detect().unwrap();
+        let versions = [
+            ("1", layout.hierarchies.len()),
+            ("2", usize::from(layout.unified.is_some())),
+        ];
+        for (version, _) in versions.into_iter().filter(|(_, mounted)| *mounted > 0) {
+            let names = all()
+                .into_iter()
+                .map(|(name, _)| name)
+                .filter(|name| !NOT_ALONE.contains(name));
+            let output = std::process::Command::new(std::env::current_exe().unwrap())
+                .arg("--exact")
+                .args(names)
+                .env(ALONE, version)
+                .output()
+                .unwrap();
+            assert!(
+                output.status.success(),
+                "version {version}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
     }
 
     pub(super) fn starting_takes_milliseconds() {

@@ -201,8 +201,10 @@ fn make_image(directory: &Path) {
         "sort",
         "false",
         "find",
-        "trap",
         "seq",
+        "mv",
+        "ln",
+        "rm",
     ] {
         symlink("busybox", directory.join("image/bin").join(applet)).unwrap();
     }

@@ -50,6 +50,14 @@ pub(crate) const ALL: &[(&str, fn())] = &[
         "volumes_are_filled_from_inside_the_image_only",
         volumes_are_filled_from_inside_the_image_only,
     ),
+    (
+        "mount_places_that_move_lead_nowhere_else",
+        mount_places_that_move_lead_nowhere_else,
+    ),
+    (
+        "processes_on_their_way_in_cannot_be_looked_into",
+        processes_on_their_way_in_cannot_be_looked_into,
+    ),
     ("a_failed_start_leaves_nothing", a_failed_start_leaves_nothing),
     ("an_enormous_target_is_an_error", an_enormous_target_is_an_error),
 ];
@@ -338,6 +346,71 @@ fn volumes_are_filled_from_inside_the_image_only() {
     }];
     assert_eq!(sandbox.run().stdout, "0\n");
     assert_eq!(fs::read_dir(&volume).unwrap().count(), 0);
+}
+
+fn mount_places_that_move_lead_nowhere_else() {
+    let mut attacker = Sandbox::script(
+        "cd /shared; while :; do mkdir -p a/b; mv a c; ln -s /../../../../../../../../../../tmp a; rm -f a; mv c a; done 2>/dev/null",
+    );
+    let volume = attacker.directory.join("volume");
+    fs::create_dir(&volume).unwrap();
+    let shared = || {
+        let source = MountSource::Volume {
+            path: volume.to_str().unwrap().into(),
+            copy_up: false,
+            subpath: None,
+        };
+        MountSpec {
+            target: "/shared".into(),
+            source,
+            read_only: false,
+            propagation: None,
+        }
+    };
+    attacker.spec.mounts = vec![shared()];
+    let attacker = attacker.start().unwrap();
+    let name = format!("rcompose-moved-{}", std::process::id());
+    let mut victim = Sandbox::new(&["true"]);
+    victim.spec.mounts = vec![
+        shared(),
+        content(&format!("/shared/a/{name}")),
+        content(&format!("/shared/a/b/{name}")),
+    ];
+    let mut started_ones = 0;
+    for _ in 0..100 {
+        // Sometimes the place is gone at the wrong moment, which is an error and nothing more.
+        if let Ok(started) = victim.start() {
+            let cgroup = started.running.cgroup.clone();
+            started.finish();
+            cgroup.remove().unwrap();
+            started_ones += 1;
+        }
+    }
+    attacker.kill();
+    eprint!("({started_ones} of 100 started) ");
+    assert!(
+        !std::env::temp_dir().join(&name).exists(),
+        "it was made on the host"
+    );
+    assert!(
+        !crate::sandbox::mounted_below(std::path::Path::new(&name)),
+        "it was mounted on the host"
+    );
+}
+
+fn processes_on_their_way_in_cannot_be_looked_into() {
+    // What the caller has open and no process of the container ever has: control groups, sockets, namespaces.
+    let script = "while [ ! -e /stop ]; do for p in /proc/[0-9]*; do ls -l $p/fd $p/root $p/cwd 2>/dev/null; done | \
+        grep -E 'tasks|socket:|ns/|/work/'; done";
+    let sandbox = Sandbox::script(script);
+    let started = sandbox.start().unwrap();
+    for _ in 0..100 {
+        assert_eq!(started.exec(&process(&["true"])).unwrap().code, 0);
+    }
+    assert_eq!(started.exec(&process(&["touch", "/stop"])).unwrap().code, 0);
+    let cgroup = started.running.cgroup.clone();
+    assert_eq!(started.finish().stdout, "");
+    cgroup.remove().unwrap();
 }
 
 fn a_failed_start_leaves_nothing() {
