@@ -24,6 +24,7 @@ use crate::error::ShimError;
 use crate::health::Health;
 use crate::kept::{First, Kept};
 use crate::netns::Namespaces;
+use crate::process_identity;
 use crate::record::{self, ProbeResult, State, Status};
 use crate::resolver::{Resolver, ResolverToken};
 use crate::restart::RestartState;
@@ -161,7 +162,8 @@ impl Shim {
             Token::Signal => self.read_signals(),
             Token::FirstEnded => {
                 if let Phase::Running(first) = &self.phase {
-                    let ended = rcompose_sys::pidfd::exit_status(first.pidfd.as_fd());
+                    let ended =
+                        process_identity::how_it_ended(first.pid, first.start_time, first.pidfd.as_fd());
                     self.first_ended(ended);
                 }
             }

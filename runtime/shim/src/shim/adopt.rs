@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use rcompose_container::spec::{ContainerSpec, NamespaceChoice, RestartPolicy};
+use rcompose_sys::pidfd::Ended;
 
 use super::start::Records;
 use super::{Phase, Shim};
@@ -22,6 +23,8 @@ use crate::restart::End;
 
 /// How often interfaces are made whose namesakes the kernel is still taking apart.
 const NETWORK_ATTEMPTS: u32 = 100;
+/// Seconds that a process which is ending may take to have ended.
+const ENDING_TAKES: i64 = 5;
 
 /// Takes over from a shim that was killed. Replies [`Reply::Exited`] when the container is gone and stays so, and
 /// [`Reply::Started`] with pid 0 when it is gone and about to be started again.
@@ -38,51 +41,73 @@ pub(crate) fn adopt(run_directory: &Path, signals: OwnedFd) -> Result<(Shim, Rep
     let Some(state) = state else {
         // It never started, or ended with its boot.
         shim.kept.clear()?;
-        shim.settle_unseen(Status::Exited)?;
+        shim.settle_unseen(Status::Exited, None)?;
         return Ok(shim.over());
     };
     shim.recall(&state);
-    let alive = matches!(state.status, Status::Running | Status::Paused)
+    let found = matches!(state.status, Status::Running | Status::Paused)
         .then(|| process_identity::open(state.pid, state.start_time))
-        .flatten()
-        .filter(|pidfd| !has_ended(pidfd));
-    let Some(pidfd) = alive else {
-        shim.kept.clear()?;
-        if !shim.settle_unseen(state.status)? {
-            return Ok(shim.over());
+        .flatten();
+    let mut ended = None;
+    if let Some(pidfd) = found {
+        let taken_over = shim.take_over(&plan, &state);
+        // A process that is ending has no namespaces any more, some time before its end can be seen.
+        let patience = if taken_over.is_ok() { 0 } else { ENDING_TAKES };
+        if !has_ended(&pidfd, patience) {
+            taken_over?;
+            shim.resume(&state, pidfd);
+            return Ok((shim, Reply::Started { pid: state.pid }));
         }
-        shim.reserve_ports()?;
-        shim.make_network(&plan, NETWORK_ATTEMPTS)?;
-        shim.make_endpoints()?;
-        shim.write_state();
-        return Ok((shim, Reply::Started { pid: 0 }));
-    };
-    if let Err(error) = shim.reserve_ports() {
-        // Somebody took the port meanwhile. The container runs and is better kept than not.
-        shim.stdio.note(&error.story());
+        // It ended meanwhile, or in the middle of being taken over.
+        ended = process_identity::how_it_ended(state.pid, state.start_time, pidfd.as_fd());
+        shim.let_go()?;
     }
-    shim.rejoin_network(&plan, &state)?;
-    shim.open_endpoints()?;
-    shim.health = Health::adopted(
-        shim.kept.health(),
-        state.health,
-        state.failing_streak,
-        clock::monotonic(),
-    );
-    shim.paused = state.status == Status::Paused;
-    shim.phase = Phase::Running(First {
-        pid: state.pid,
-        start_time: state.start_time,
-        pidfd,
-        // Clock ticks are hundredths of a second in every user interface of Linux.
-        started: state.start_time * 10,
-        adopted: true,
-    });
+    shim.kept.clear()?;
+    if !shim.settle_unseen(state.status, ended)? {
+        return Ok(shim.over());
+    }
+    shim.reserve_ports()?;
+    shim.make_network(&plan, NETWORK_ATTEMPTS)?;
+    shim.make_endpoints()?;
     shim.write_state();
-    Ok((shim, Reply::Started { pid: state.pid }))
+    Ok((shim, Reply::Started { pid: 0 }))
 }
 
 impl Shim {
+    /// Holds everything of a running container that a shim holds.
+    fn take_over(&mut self, plan: &StartPlan, state: &State) -> Result<(), ShimError> {
+        if let Err(error) = self.reserve_ports() {
+            // Somebody took the port meanwhile. The container runs and is better kept than not.
+            self.stdio.note(&error.story());
+        }
+        self.rejoin_network(plan, state)?;
+        self.open_endpoints()
+    }
+
+    /// Goes on where the earlier shim was stopped.
+    fn resume(&mut self, state: &State, pidfd: OwnedFd) {
+        let now = clock::monotonic();
+        self.health = Health::adopted(self.kept.health(), state.health, state.failing_streak, now);
+        self.paused = state.status == Status::Paused;
+        self.phase = Phase::Running(First {
+            pid: state.pid,
+            start_time: state.start_time,
+            pidfd,
+            // Clock ticks are hundredths of a second in every user interface of Linux.
+            started: state.start_time * 10,
+            adopted: true,
+        });
+        self.write_state();
+    }
+
+    /// Gives back what [`Self::take_over`] holds.
+    fn let_go(&mut self) -> Result<(), ShimError> {
+        self.ports.clear();
+        self.resolver = None;
+        self.control = Control::closed();
+        self.namespaces.take().map_or(Ok(()), Namespaces::leave)
+    }
+
     /// Enters the network namespace of the running container and takes its resolver's port again.
     fn rejoin_network(&mut self, plan: &StartPlan, state: &State) -> Result<(), ShimError> {
         let Kept::Container(container) = &self.kept else {
@@ -125,7 +150,7 @@ impl Shim {
     }
 
     /// Settles an end that no shim saw; true when a restart follows.
-    fn settle_unseen(&mut self, status: Status) -> Result<bool, ShimError> {
+    fn settle_unseen(&mut self, status: Status, ended: Option<Ended>) -> Result<bool, ShimError> {
         let recorded = match record::read(self.data.as_fd(), crate::EXIT_FILE) {
             Ok(bytes) => record::exit_code(&String::from_utf8_lossy(&bytes)),
             Err(_) => None,
@@ -136,7 +161,7 @@ impl Shim {
             };
             return Ok(true);
         }
-        let code = self.record_unseen(recorded)?;
+        let code = self.record_unseen(recorded, ended)?;
         self.exit_code = code;
         // A container that had been told to end has its record and the status `exited`.
         let policy = if status == Status::Exited {
@@ -166,12 +191,12 @@ impl Shim {
     }
 }
 
-/// Whether the process of a descriptor has ended.
-fn has_ended(pidfd: &OwnedFd) -> bool {
+/// Whether the process of a descriptor has ended, or does so within this many seconds.
+fn has_ended(pidfd: &OwnedFd, seconds: i64) -> bool {
     let mut poll = [rustix::event::PollFd::new(pidfd, rustix::event::PollFlags::IN)];
-    let at_once = rustix::event::Timespec {
-        tv_sec: 0,
+    let timeout = rustix::event::Timespec {
+        tv_sec: seconds,
         tv_nsec: 0,
     };
-    rustix::event::poll(&mut poll, Some(&at_once)).is_ok_and(|ready| ready > 0)
+    rustix::event::poll(&mut poll, Some(&timeout)).is_ok_and(|ready| ready > 0)
 }

@@ -43,11 +43,7 @@ impl Shim {
         let oom = self.kept.settle();
         self.stdio.drain();
         self.paused = false;
-        let (code, signal) = match ended {
-            Some(Ended::Signaled(signal)) => (128 + signal, signal),
-            Some(Ended::Exited(code)) => (code, 0),
-            None => (UNKNOWN, 0),
-        };
+        let (code, signal) = code_and_signal(ended);
         self.ended_with(code, signal, oom, now.saturating_sub(first.started));
     }
 
@@ -58,14 +54,19 @@ impl Shim {
     }
 
     /// Records an end that no shim saw, unless it was recorded; returns its code.
-    pub(super) fn record_unseen(&mut self, recorded: Option<i32>) -> Result<i32, ShimError> {
+    pub(super) fn record_unseen(
+        &mut self,
+        recorded: Option<i32>,
+        ended: Option<Ended>,
+    ) -> Result<i32, ShimError> {
         if let Some(code) = recorded {
             return Ok(code);
         }
-        let record = self.exit_record(UNKNOWN, 0, false);
+        let (code, signal) = code_and_signal(ended);
+        let record = self.exit_record(code, signal, false);
         record::replace(self.data.as_fd(), crate::EXIT_FILE, &record.to_json(), true)
             .map_err(ShimError::system("write exit.json"))?;
-        Ok(UNKNOWN)
+        Ok(code)
     }
 
     fn exit_record(&self, code: i32, signal: i32, oom: bool) -> ExitRecord {
@@ -166,5 +167,14 @@ impl Shim {
                     }
                 });
         }
+    }
+}
+
+/// The exit code as a shell has it, and the signal or 0.
+fn code_and_signal(ended: Option<Ended>) -> (i32, i32) {
+    match ended {
+        Some(Ended::Signaled(signal)) => (128 + signal, signal),
+        Some(Ended::Exited(code)) => (code, 0),
+        None => (UNKNOWN, 0),
     }
 }

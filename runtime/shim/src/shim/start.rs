@@ -29,6 +29,7 @@ use crate::stdio::ContainerIo;
 
 /// How often, and how many milliseconds apart, the lock of a shim that is about to end is tried.
 const LOCK_ATTEMPTS: u32 = 2500;
+const ATTEMPTS_AGAINST_LOOKERS: u32 = 25;
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
 /// The wait between two attempts at making interfaces.
 const NETWORK_PAUSE: Duration = Duration::from_millis(20);
@@ -239,12 +240,13 @@ fn open_directory(path: &Path) -> Result<OwnedFd, ShimError> {
         .map_err(ShimError::system(format!("open {}", path.display())))
 }
 
-/// Takes the lock that says "this container has a shim". One that has written its end is waited for.
+/// Takes the lock that says "this container has a shim". One that has written its end is waited for; so is, for a moment, somebody who only
+/// looks whether the lock is held.
 fn take_lock(run: BorrowedFd<'_>) -> Result<OwnedFd, ShimError> {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let lock = rustix::fs::openat(run, crate::LOCK_FILE, flags, Mode::from_raw_mode(0o600))
         .map_err(ShimError::system("open the lock"))?;
-    for _ in 0..LOCK_ATTEMPTS {
+    for attempt in 0..LOCK_ATTEMPTS {
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => return Ok(lock),
             Err(rustix::io::Errno::WOULDBLOCK) => {}
@@ -253,7 +255,7 @@ fn take_lock(run: BorrowedFd<'_>) -> Result<OwnedFd, ShimError> {
         let state = record::read(run, crate::STATE_FILE).unwrap_or_default();
         let ending =
             State::from_json(&String::from_utf8_lossy(&state)).is_some_and(|s| s.status == Status::Exited);
-        if !ending {
+        if !ending && attempt >= ATTEMPTS_AGAINST_LOOKERS {
             return Err(ShimError::AlreadyRunning);
         }
         std::thread::sleep(LOCK_PAUSE);

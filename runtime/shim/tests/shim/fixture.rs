@@ -16,7 +16,7 @@ use rcompose_container::spec::{
     ResolverSpec, RestartPolicy, RootfsSpec, Workload,
 };
 use rcompose_shim::protocol::{Reply, Request, StartPlan};
-use rcompose_shim::{Mode, ShimClient, ShimError};
+use rcompose_shim::{Mode, ShimClient, ShimError, StartupHandle};
 use serde_json::Value;
 
 /// Nothing a test waits for takes longer, unless it never comes.
@@ -150,6 +150,42 @@ impl Container {
 
     /// Writes the records and starts a shim; its first reply.
     pub(crate) fn shim(&self, mode: Mode) -> Reply {
+        self.spawn(mode).wait(Some(PATIENCE)).expect("a reply")
+    }
+
+    /// Kills every shim of this container, and waits until its lock is free.
+    pub(crate) fn kill_whoever_keeps_it(&self) {
+        let run_directory = self.run_directory();
+        let wanted = run_directory.to_str().expect("UTF-8").as_bytes();
+        let keepers = || -> Vec<String> {
+            let processes = fs::read_dir("/proc").expect("/proc").flatten();
+            let keeps = |entry: &fs::DirEntry| {
+                let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+                command
+                    .split(|byte| *byte == 0)
+                    .any(|argument| argument == wanted)
+            };
+            processes
+                .filter(keeps)
+                .filter_map(|entry| entry.file_name().into_string().ok())
+                .collect()
+        };
+        // Again, because one may fork while it is looked for.
+        wait_until("no shim is left", || {
+            let found = keepers();
+            for pid in &found {
+                drop(Command::new("/bin/kill").args(["-9", pid]).output());
+            }
+            found.is_empty() && keepers().is_empty()
+        });
+        let lock = File::create(run_directory.join("lock")).expect("a lock");
+        wait_until("its lock is free", || lock.try_lock_shared().is_ok());
+        // Not by closing: a process forked at this moment has a copy of the descriptor.
+        lock.unlock().expect("an unlocked file");
+    }
+
+    /// Writes the records and starts a shim.
+    pub(crate) fn spawn(&self, mode: Mode) -> StartupHandle {
         let workload = match &self.keeper {
             Some(keeper) => Workload::Process(keeper.clone()),
             None => Workload::Container(Box::new(self.spec.clone())),
@@ -161,8 +197,7 @@ impl Container {
             minicbor::to_vec(&self.plan).expect("CBOR"),
         )
         .expect("start.cbor");
-        let handle = rcompose_shim::spawn(program().as_fd(), &self.run_directory(), mode).expect("a shim");
-        handle.wait(Some(PATIENCE)).expect("a reply")
+        rcompose_shim::spawn(program().as_fd(), &self.run_directory(), mode).expect("a shim")
     }
 
     /// Starts it; the pid of the first process.
@@ -289,6 +324,8 @@ impl Container {
         });
         let lock = File::open(self.run_directory().join("lock")).expect("a lock");
         wait_until("its lock is free", || lock.try_lock_shared().is_ok());
+        // Not by closing: a process forked at this moment has a copy of the descriptor.
+        lock.unlock().expect("an unlocked file");
     }
 
     pub(crate) fn cgroup_exists(&self) -> bool {

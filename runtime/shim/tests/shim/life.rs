@@ -169,9 +169,12 @@ fn commands_before_the_stop_run_inside_and_do_not_gate_it() {
         before,
     };
     assert_eq!(exit_code(&container.ask(&stop)), 0);
-    let lines = container.printed();
-    assert_eq!(lines.first().map(String::as_str), Some("first\n"));
-    assert_eq!(lines.last().map(String::as_str), Some("last\n"));
+    let printed = container
+        .log_lines()
+        .into_iter()
+        .filter(|(stream, _)| stream == "stdout");
+    let lines: Vec<_> = printed.map(|(_, line)| line).collect();
+    assert_eq!(lines, ["ready\n", "first\n", "last\n"]);
 }
 
 #[test]
@@ -425,4 +428,29 @@ fn a_stop_while_output_is_held_back_is_final_all_the_same() {
     wait_until("the shim is gone", || container.try_client().is_err());
     assert_eq!(container.log_lines().len(), 1);
     assert_eq!(container.state()["restart_count"], 0);
+}
+
+#[test]
+fn many_start_at_once_and_no_descriptor_of_anybody_leaks_into_them() {
+    let names: Vec<String> = (0..16).map(|number| format!("many-{number}")).collect();
+    let containers: Vec<Container> = names
+        .iter()
+        .map(|name| Container::new(name, "exec sleep 1000"))
+        .collect();
+    std::thread::scope(|scope| {
+        for container in &containers {
+            scope.spawn(|| container.start());
+        }
+    });
+    for container in &containers {
+        let listed = container
+            .exec("for fd in /proc/1/fd/*; do echo ${fd##*/}; done")
+            .1;
+        assert_eq!(listed, "0\n1\n2\n");
+    }
+    std::thread::scope(|scope| {
+        for container in &containers {
+            scope.spawn(|| assert_eq!(container.kill(), 137));
+        }
+    });
 }
