@@ -64,7 +64,7 @@ pub enum ImageError {
         problem: String,
     },
     /// The archive is larger than what is allowed.
-    #[error("layer has more than {limit} {what}")]
+    #[error("the archive has more than {limit} {what}")]
     TooLarge {
         /// `entries` or `bytes`.
         what: &'static str,

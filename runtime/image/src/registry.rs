@@ -50,6 +50,12 @@ pub enum RegistryError {
         /// The registry's words.
         detail: Option<String>,
     },
+    /// The registry wants us to come back later than anybody waits here.
+    #[error("the registry is busy and asks to try again in {seconds} seconds")]
+    Busy {
+        /// How long to wait.
+        seconds: u64,
+    },
     /// Any other answer.
     #[error("the registry answered {status}{}", detail.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
     Status {

@@ -10,6 +10,7 @@ use crate::compression::{BUFFER, decompress};
 use crate::error::ImageError;
 use crate::store::PreparedLayer;
 use crate::tar_stream::{EntryKind, TarStream};
+use crate::unpack::Limits;
 
 const MOST_MEMBERS: u64 = 100_000;
 const MOST_LINKS: usize = 16;
@@ -34,7 +35,8 @@ impl Members {
         let plain = decompress(archive).map_err(|source| ImageError::Read { source })?;
         let mut stream = TarStream::new(BufReader::with_capacity(BUFFER, plain));
         let mut table = HashMap::new();
-        let mut count = 0;
+        let limit = Limits::default().bytes;
+        let (mut count, mut bytes) = (0, 0_u64);
         while let Some(entry) = stream.next_entry()? {
             count += 1;
             if count > MOST_MEMBERS {
@@ -42,6 +44,10 @@ impl Members {
                     what: "entries",
                     limit: MOST_MEMBERS,
                 });
+            }
+            bytes = bytes.saturating_add(entry.size);
+            if bytes > limit {
+                return Err(ImageError::TooLarge { what: "bytes", limit });
             }
             let Some(name) = normal(&entry.name(), "") else {
                 continue;

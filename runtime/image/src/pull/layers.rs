@@ -87,18 +87,25 @@ impl Pull<'_> {
         let has_leftovers = leftovers
             .iter()
             .any(|path| fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0));
-        match self.fetch_and_unpack(job) {
-            // What was there before may be what is wrong, or the mirror: once more, from nothing.
-            Err(problem)
-                if is_bad_content(&problem) && (has_leftovers || self.has_other_source(&problem)) =>
-            {
-                for path in leftovers.iter().filter(|path| path.exists()) {
-                    fs::remove_file(path).map_err(ImageError::path("remove", path))?;
-                }
-                self.fetch_and_unpack(job)
-            }
-            other => other,
+        let problem = match self.fetch_and_unpack(job) {
+            Err(problem) if is_bad_content(&problem) => problem,
+            other => return other,
+        };
+        // What was there before may be what is wrong, or the mirror: once more, from nothing.
+        if !has_leftovers && !self.has_other_source(&problem) {
+            return Err(problem);
         }
+        for path in leftovers.iter().filter(|path| path.exists()) {
+            fs::remove_file(path).map_err(ImageError::path("remove", path))?;
+        }
+        self.fetch_and_unpack(job).map_err(|again| {
+            // That a further mirror is down says less than that this one lies.
+            if has_leftovers || again.is_cancelled() {
+                again
+            } else {
+                problem
+            }
+        })
     }
 
     /// Whether wrong content came from a mirror that can be passed over.

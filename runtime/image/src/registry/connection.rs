@@ -86,14 +86,14 @@ impl<'a> Connection<'a> {
                     attempt -= 1;
                     self.authenticate(response.headers())?;
                 }
-                status
-                    if attempt < ATTEMPTS
-                        && (status.is_server_error() || matches!(status.as_u16(), 408 | 429)) =>
-                {
-                    wait(
-                        self.cancel,
-                        retry_after(response.headers()).unwrap_or_else(|| backoff(attempt)),
-                    )?;
+                status if attempt < ATTEMPTS && may_change(status) => {
+                    let time = retry_after(response.headers()).unwrap_or_else(|| backoff(attempt));
+                    if time > LONGEST_WAIT {
+                        return Err(RegistryError::Busy {
+                            seconds: time.as_secs(),
+                        });
+                    }
+                    wait(self.cancel, time)?;
                 }
                 StatusCode::NOT_FOUND => return Err(RegistryError::NotFound),
                 StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
@@ -242,10 +242,15 @@ fn detail(response: &mut Response<Body>) -> Option<String> {
     )
 }
 
+/// Answers that say something of the moment only (RFC 9110 §15.5.9, §15.6; RFC 6585 §4).
+fn may_change(status: StatusCode) -> bool {
+    status.is_server_error() || matches!(status.as_u16(), 408 | 429)
+}
+
 /// Seconds; a date is not worth a calendar here and falls back to the usual wait.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = header(headers, "retry-after")?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
+    Some(Duration::from_secs(seconds))
 }
 
 /// `bytes START-END/TOTAL`

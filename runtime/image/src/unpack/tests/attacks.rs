@@ -361,7 +361,7 @@ fn attack_by_flood() {
         .unpack_with(&archive.finish(), limits)
         .unwrap_err()
         .to_string();
-    assert_eq!(error, "layer has more than 10 entries");
+    assert_eq!(error, "the archive has more than 10 entries");
     let archive = SampleTar::new()
         .file("a", &"x".repeat(60))
         .file("b", &"x".repeat(60))
@@ -370,7 +370,7 @@ fn attack_by_flood() {
         .unpack_with(&archive, limits)
         .unwrap_err()
         .to_string();
-    assert_eq!(error, "layer has more than 100 bytes");
+    assert_eq!(error, "the archive has more than 100 bytes");
 }
 
 #[test]

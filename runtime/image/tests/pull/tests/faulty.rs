@@ -416,6 +416,42 @@ fn a_busy_registry_is_waited_for_as_long_as_it_says() {
 }
 
 #[test]
+fn nobody_waits_for_hours() {
+    let server = Server::start(|_, _| Answer::status(429).with("Retry-After", "21600"));
+    let start = Instant::now();
+    let error = chain(&Ground::new().pull(&server).unwrap_err());
+    assert!(
+        error.ends_with("the registry is busy and asks to try again in 21600 seconds"),
+        "{error}"
+    );
+    assert!(start.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_lying_registry_behind_a_dead_mirror_is_the_one_named() {
+    let sample = big_sample();
+    let wrong = sample.clone();
+    let server = Server::serving(sample, move |request, _| {
+        is_layer(&wrong, &request.path).then(|| Answer::ranged(request, &vec![0; wrong.layers[0].len()]))
+    });
+    let dead = Server::start(|_, _| Answer::status(404));
+    let mut ground = Ground::new();
+    let settings = RegistryConfiguration {
+        mirrors: vec![format!("http://{}", dead.address)],
+        ..RegistryConfiguration::default()
+    };
+    ground
+        .configuration
+        .registries
+        .insert(server.address.clone(), settings);
+    let error = chain(&ground.pull(&server).unwrap_err());
+    assert!(
+        error.contains(&server.address) && error.contains("content has digest"),
+        "{error}"
+    );
+}
+
+#[test]
 fn an_error_is_told_in_the_registrys_words() {
     let server = Server::start(|_, _| Answer {
         body: br#"{"errors":[{"code":"TOOBAD","message":"the disk is full"}]}"#.to_vec(),
