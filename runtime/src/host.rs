@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use rcompose_container::cgroup::Layout;
+use rcompose_container::host::Lack;
 use rcompose_network::firewall::Nft;
 use rcompose_network::upstream::{RESOLV_CONF, ResolvConf, SYSTEMD_RESOLV_CONF};
 
@@ -21,34 +21,13 @@ pub(crate) struct Host {
 impl Host {
     /// Looks at everything containers need.
     pub(crate) fn inspect() -> Result<Self, RuntimeError> {
-        let lacks = |what: &str, remedy: &str| RuntimeError::Host {
-            what: what.to_owned(),
-            remedy: remedy.to_owned(),
-        };
-        if !rustix::process::geteuid().is_root() {
-            return Err(lacks(
-                "containers need root privileges",
-                "run the command with sudo",
-            ));
+        if let Some(Lack { what, remedy }) = rcompose_container::host::missing().into_iter().next() {
+            return Err(RuntimeError::Host { what, remedy });
         }
         let path = std::env::var_os("PATH");
-        let nft = Nft::locate(path.as_deref())
-            .map_err(|_| lacks("the program nft is missing", "install the package nftables"))?;
-        let file_systems = fs::read_to_string("/proc/filesystems").unwrap_or_default();
-        if !file_systems
-            .lines()
-            .any(|line| line.trim_end().ends_with("\toverlay"))
-        {
-            return Err(lacks(
-                "this kernel has no overlay file system",
-                "load it with `modprobe overlay`",
-            ));
-        }
-        Layout::detect().map_err(|error| {
-            lacks(
-                &format!("control groups are not usable: {error}"),
-                "mount them, such as with `mount -t cgroup2 none /sys/fs/cgroup`",
-            )
+        let nft = Nft::locate(path.as_deref()).map_err(|_| RuntimeError::Host {
+            what: "the program nft is missing".into(),
+            remedy: "install the package nftables".into(),
         })?;
         Ok(Self {
             nft,

@@ -1,4 +1,4 @@
-//! Out: what this host lacks for running containers, each as a sentence with its remedy.
+//! Out: what this host lacks for running containers, each with its remedy.
 //! **Invariant:** only looks; nothing is made to find out.
 
 use std::path::Path;
@@ -17,59 +17,54 @@ const NAMESPACES: [(&str, &str); 5] = [
     ("net", "NET_NS"),
 ];
 
-/// What is missing; empty when containers can be run.
-pub fn missing() -> Vec<String> {
+/// One thing a host lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lack {
+    /// What is missing, a lower-case clause.
+    pub what: String,
+    /// What to do about it, a lower-case clause.
+    pub remedy: String,
+}
+
+/// What is missing, the most important first; empty when containers can be run.
+pub fn missing() -> Vec<Lack> {
     let mut missing = Vec::new();
-    let mut require = |present: bool, sentence: String| {
+    let mut require = |present: bool, what: String, remedy: &str| {
         if !present {
-            missing.push(sentence);
+            missing.push(Lack {
+                what,
+                remedy: remedy.to_owned(),
+            });
         }
     };
+    let root = rustix::process::geteuid().is_root();
     require(
-        rustix::process::geteuid().is_root(),
-        "containers can only be made by root; run it with sudo".into(),
+        root,
+        "containers need root privileges".into(),
+        "run the command with sudo",
     );
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let new_enough = version(&release).is_none_or(|version| version >= OLDEST);
-    require(
-        new_enough,
-        format!(
-            "the kernel is {release}, but {}.{} is needed; install a newer one",
-            OLDEST.0, OLDEST.1
-        ),
-    );
+    let what = format!("the kernel is {release}, older than {}.{}", OLDEST.0, OLDEST.1);
+    require(new_enough, what, "install a newer kernel");
     for (name, option) in NAMESPACES {
         let present = Path::new("/proc/self/ns").join(name).exists();
-        require(
-            present,
-            format!("the kernel has no {name} namespaces; use one built with CONFIG_{option}"),
-        );
+        let remedy = format!("boot a kernel built with CONFIG_{option}");
+        require(present, format!("this kernel has no {name} namespaces"), &remedy);
     }
     let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    let knows = |name: &str| {
-        filesystems
-            .lines()
-            .any(|line| line.trim_start_matches("nodev").trim() == name)
-    };
-    let module = |name: &str| {
-        knows(name)
-            || Path::new("/lib/modules")
-                .join(&release)
-                .join("kernel/fs")
-                .join(format!("{name}fs"))
-                .exists()
-    };
+    let overlay = filesystems.lines().any(|line| line.ends_with("\toverlay"));
     require(
-        module("overlay"),
-        "the kernel has no overlay file system; load it with `modprobe overlay`".into(),
+        overlay,
+        "this kernel has no overlay file system".into(),
+        "load it with `modprobe overlay`",
     );
     let filters = Path::new("/proc/sys/kernel/seccomp").exists();
-    require(
-        filters,
-        "the kernel has no system-call filters; use one built with CONFIG_SECCOMP_FILTER".into(),
-    );
+    let remedy = "boot a kernel built with CONFIG_SECCOMP_FILTER";
+    require(filters, "this kernel has no system-call filters".into(), remedy);
     if let Err(error) = Layout::detect() {
-        require(false, error.to_string());
+        let remedy = "mount them, such as with `mount -t cgroup2 none /sys/fs/cgroup`";
+        require(false, format!("control groups are not usable: {error}"), remedy);
     }
     missing
 }
@@ -93,6 +88,6 @@ mod tests {
 
     #[test]
     fn a_host_that_runs_the_container_tests_lacks_nothing() {
-        assert_eq!(missing(), Vec::<String>::new());
+        assert_eq!(missing(), Vec::<Lack>::new());
     }
 }

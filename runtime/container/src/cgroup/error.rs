@@ -8,7 +8,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum CgroupError {
     /// No cgroup file system is mounted.
-    #[error("no control-group file system is mounted; mount one at /sys/fs/cgroup")]
+    #[error("no control-group file system is mounted")]
     NotMounted,
     /// Reading a file or directory of a group failed.
     #[error("read {}", path.display())]
