@@ -2,4 +2,6 @@
 
 mod imagined;
 mod law;
+mod lowering;
+mod reconciling;
 mod scenario;
