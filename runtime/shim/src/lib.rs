@@ -1,9 +1,11 @@
 //! The shim: one small single-threaded process per container that builds it and keeps it.
 //! **Invariant:** it needs nobody else alive, and nothing here starts a thread.
 
+mod bridge_removal;
 pub mod client;
 mod clock;
 mod control;
+mod deafness;
 mod error;
 pub mod health;
 mod kept;
@@ -21,6 +23,7 @@ mod siblings;
 pub mod spawn;
 mod stdio;
 
+pub use bridge_removal::spawn_bridge_removal;
 pub use client::ShimClient;
 pub use error::ShimError;
 pub use process_identity::{boot_id, start_time};

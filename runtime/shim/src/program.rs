@@ -1,4 +1,4 @@
-//! In: the command line `run RUN_DIR` or `adopt RUN_DIR`, and the start-up socket as standard input.
+//! In: the command line `run RUN_DIR` or `adopt RUN_DIR`, and the start-up socket as standard input (or what `bridge_removal` takes).
 //! Out: one reply on that socket, then a process that keeps its container and belongs to nobody.
 //! **Invariant:** exactly one reply is sent, whatever happens.
 
@@ -13,6 +13,7 @@ use rustix::fs::{Mode, OFlags};
 use rustix::net::SendFlags;
 use rustix::process::DumpableBehavior;
 
+use crate::bridge_removal;
 use crate::error::ShimError;
 use crate::packet;
 use crate::protocol::Reply;
@@ -25,6 +26,9 @@ const USAGE: u8 = 2;
 
 /// The whole program.
 pub fn main() -> ExitCode {
+    if let Some((bridge, record)) = bridge_removal::asked(std::env::args_os().skip(1)) {
+        return bridge_removal::remove(&bridge, &record);
+    }
     let Some((mode, run_directory)) = arguments(std::env::args_os().skip(1)) else {
         return ExitCode::from(USAGE);
     };

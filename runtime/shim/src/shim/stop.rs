@@ -9,6 +9,7 @@ use rcompose_sys::pidfd;
 
 use super::{Phase, Shim};
 use crate::clock;
+use crate::deafness::is_deaf;
 use crate::protocol::Reply;
 
 /// A stop that is under way.
@@ -114,8 +115,15 @@ impl Shim {
         let Some(stopping) = &mut self.stopping else {
             return;
         };
-        stopping.deadline = Some(clock::monotonic().saturating_add(stopping.grace));
         let signal = stopping.signal;
+        let mut grace = stopping.grace;
+        if let Phase::Running(first) = &self.phase {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", first.pid)).unwrap_or_default();
+            if is_deaf(&status, signal) {
+                grace = 0;
+            }
+        }
+        stopping.deadline = Some(clock::monotonic().saturating_add(grace));
         if let Phase::Running(first) = &self.phase {
             // It fails only for a process that has ended, whose end is about to be noticed.
             let _ended = pidfd::send_signal(first.pidfd.as_fd(), signal);
