@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::process::Child;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -29,6 +30,8 @@ pub struct LocalRuntime {
     host: OnceLock<Host>,
     shim: OnceLock<OwnedFd>,
     pub(crate) images: OnceLock<ImageStore>,
+    /// Removals of bridges that may still be under way.
+    pub(crate) removals: Mutex<Vec<Child>>,
     directories: Mutex<HashMap<String, PathBuf>>,
     seccomp: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
 }
@@ -51,6 +54,7 @@ impl LocalRuntime {
             host: OnceLock::new(),
             shim: OnceLock::new(),
             images: OnceLock::new(),
+            removals: Mutex::new(Vec::new()),
             directories: Mutex::new(HashMap::new()),
             seccomp: Mutex::new(HashMap::new()),
         }
@@ -100,7 +104,7 @@ impl LocalRuntime {
         Ok(self.shim.get_or_init(|| copy).as_fd())
     }
 
-    fn shim_path(&self) -> Result<PathBuf, RuntimeError> {
+    pub(crate) fn shim_path(&self) -> Result<PathBuf, RuntimeError> {
         let lacks = |what: String| RuntimeError::Host {
             what,
             remedy: format!("install {SHIM} beside rcompose, or name it in RCOMPOSE_SHIM"),

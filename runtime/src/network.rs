@@ -2,19 +2,25 @@
 //! **Invariant:** a bridge that was there before us is never removed, and a subnet is chosen by one process at a time.
 
 use std::error::Error;
+use std::fs::OpenOptions;
+use std::io;
 use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::PoisonError;
 
 use rcompose_network::ipam::{self, Holder, SubnetRequest, Taken};
-use rcompose_network::{
-    HostLock, Netlink, NetworkError, NetworkRun, NetworkSpec, ensure_bridge, host_prefixes, name,
-};
+use rcompose_network::{Netlink, NetworkError, NetworkRun, NetworkSpec, ensure_bridge, host_prefixes, name};
+use rcompose_shim::spawn_bridge_removal;
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use crate::atomic;
+use crate::container::GONE;
 use crate::local::LocalRuntime;
 use crate::request::NetworkRequest;
-use crate::root;
+use crate::root::{self, failed};
 use crate::runtime::RuntimeError;
 use crate::state::NetworkState;
 
@@ -83,7 +89,7 @@ impl LocalRuntime {
     pub(crate) fn make_network(&self, request: &NetworkRequest) -> Result<NetworkState, RuntimeError> {
         self.host()?;
         let directory = self.roots.network(&request.name)?;
-        let _lock = HostLock::acquire(&self.roots.networks_lock()).map_err(network_error)?;
+        let _lock = lock_file(&self.roots.networks_lock())?;
         let mut netlink = Netlink::route().map_err(network_error)?;
         if let Some(existing) = self.network_record(&request.name)? {
             if existing.request.config_hash != request.config_hash {
@@ -167,14 +173,16 @@ impl LocalRuntime {
         })
     }
 
+    /// The bridge itself goes in its own time, by another process that holds the lock of the networks meanwhile.
     pub(crate) fn delete_network(&self, name: &str) -> Result<(), RuntimeError> {
         let directory = self.roots.network(name)?;
         let Some(record) = self.network_record(name)? else {
             return root::remove_directory(&directory);
         };
         self.host()?;
-        let _lock = HostLock::acquire(&self.roots.networks_lock()).map_err(network_error)?;
-        if let Some(user) = self.network_run(name).leases().map_err(network_error)?.first() {
+        let lock = lock_file(&self.roots.networks_lock())?;
+        let run = self.network_run(name);
+        if let Some(user) = run.leases().map_err(network_error)?.first() {
             let user = format!("container {}", user.lease.container_name);
             return Err(RuntimeError::InUse {
                 kind: "network",
@@ -182,20 +190,58 @@ impl LocalRuntime {
                 user,
             });
         }
-        self.dismantle_network(&record, &directory)
+        run.remove().map_err(network_error)?;
+        let gone = directory.with_file_name(format!("{GONE}{name}"));
+        root::remove_directory(&gone)?;
+        std::fs::rename(&directory, &gone).map_err(failed("remove", &directory))?;
+        if record.bridge_is_foreign {
+            return root::remove_directory(&gone);
+        }
+        let program = self.shim_path()?;
+        let removal = spawn_bridge_removal(&program, &record.spec.bridge, &gone, lock).map_err(|source| {
+            RuntimeError::Io {
+                what: format!("remove network {name}"),
+                source: io::Error::other(source),
+            }
+        })?;
+        let mut removals = self.removals.lock().unwrap_or_else(PoisonError::into_inner);
+        removals.retain_mut(|earlier| !matches!(earlier.try_wait(), Ok(Some(_))));
+        removals.push(removal);
+        Ok(())
     }
 
-    /// Bridge, run directory, record, in this order: what a kill leaves is found by its record.
-    fn dismantle_network(&self, record: &NetworkRecord, directory: &Path) -> Result<(), RuntimeError> {
-        if !record.bridge_is_foreign {
-            let mut netlink = Netlink::route().map_err(network_error)?;
-            rcompose_network::remove_bridge(&mut netlink, &record.spec).map_err(network_error)?;
+    /// Ends the removals of bridges that were killed on their way.
+    pub(crate) fn finish_removals(&self) -> Result<(), RuntimeError> {
+        let is_gone = |name: &String| name.starts_with(GONE);
+        if !root::entries(&self.roots.networks())?.iter().any(is_gone) {
+            return Ok(());
         }
-        self.network_run(&record.spec.name)
-            .remove()
-            .map_err(network_error)?;
-        root::remove_directory(directory)
+        // One that is under way holds the lock; what is there afterwards is nobody's.
+        let _lock = lock_file(&self.roots.networks_lock())?;
+        for name in root::entries(&self.roots.networks())?.into_iter().filter(is_gone) {
+            let directory = self.roots.networks().join(name);
+            if let Some(record) = atomic::read_json::<NetworkRecord>(&directory.join(FILE))? {
+                let mut netlink = Netlink::route().map_err(network_error)?;
+                rcompose_network::remove_bridge(&mut netlink, &record.spec).map_err(network_error)?;
+            }
+            root::remove_directory(&directory)?;
+        }
+        Ok(())
     }
+}
+
+/// An open file at `path` with an exclusive lock, waited for; whoever inherits the file inherits the lock.
+fn lock_file(path: &Path) -> Result<OwnedFd, RuntimeError> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed("open", path))?;
+    rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive))
+        .map_err(failed("lock", path))?;
+    Ok(file.into())
 }
 
 /// An error of the network room as one of the runtime.
@@ -216,7 +262,7 @@ pub(crate) fn network_error(error: NetworkError) -> RuntimeError {
     };
     let source = match cause.downcast_ref::<rustix::io::Errno>() {
         Some(errno) => (*errno).into(),
-        None => std::io::Error::other(cause.to_string()),
+        None => io::Error::other(cause.to_string()),
     };
     RuntimeError::Io {
         what: error.to_string(),

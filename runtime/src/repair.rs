@@ -43,6 +43,7 @@ impl LocalRuntime {
         for name in root::entries(&self.roots.run().join("processes"))? {
             self.mend(&self.roots.run_process(&name)?, &name)?;
         }
+        self.finish_removals()?;
         self.mend_networks()?;
         self.sweep_project(project)?;
         self.sweep_volumes()

@@ -65,11 +65,34 @@ impl LocalRuntime {
                 }
             }
         }
-        if !touched.is_empty() {
-            self.publish(&firewall, &lock, &networks, touched.iter().copied())?;
-        }
-        for (located, ports) in waiting.iter().zip(&leased) {
-            self.prepare_run_directory(located, ports, &networks)?;
+        // nft takes longer than all the files; it works meanwhile.
+        let (published, prepared) = std::thread::scope(|scope| {
+            let publishing = scope.spawn(|| {
+                if touched.is_empty() {
+                    Ok(())
+                } else {
+                    self.publish(&firewall, &lock, &networks, touched.iter().copied())
+                }
+            });
+            let pairs = waiting.iter().zip(&leased);
+            let prepared: Result<Vec<Wiring>, RuntimeError> = pairs
+                .map(|(located, ports)| self.prepare_run_directory(located, ports, &networks))
+                .collect();
+            let published = publishing
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            (published, prepared)
+        });
+        let wirings = match published.and(prepared) {
+            Ok(wirings) => wirings,
+            Err(error) => {
+                self.release(&waiting, &mut networks)?;
+                return Err(error);
+            }
+        };
+        for (located, wiring) in waiting.iter().zip(&wirings) {
+            let run = self.roots.run_container(&located.record.id);
+            atomic::write_json(&run.join(Wiring::FILE), wiring)?;
         }
         Ok(())
     }
@@ -238,13 +261,13 @@ impl LocalRuntime {
         Ok(touched)
     }
 
-    /// Everything in the run directory, `wiring.json` last.
+    /// Everything in the run directory but `wiring.json`, which is returned.
     fn prepare_run_directory(
         &self,
         located: &Located,
         ports: &[ChosenPort],
         networks: &[NetworkState],
-    ) -> Result<(), RuntimeError> {
+    ) -> Result<Wiring, RuntimeError> {
         let record = &located.record;
         self.mount_volumes(located)?;
         let run = self.roots.run_container(&record.id);
@@ -278,7 +301,7 @@ impl LocalRuntime {
                 container_directory: text(&located.directory)?,
             },
         )?;
-        atomic::write_json(&run.join(Wiring::FILE), &wiring)
+        Ok(wiring)
     }
 }
 
