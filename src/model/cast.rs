@@ -143,7 +143,11 @@ fn text(node: &Node) -> Option<Node> {
         Value::Null => return None,
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),
-        Value::Float(value) => go_number(*value),
+        // Numbers between 63 and 64 bits are whole to the reference.
+        Value::Float(value) => match node.raw.as_deref().map(str::parse::<u64>) {
+            Some(Ok(whole)) => whole.to_string(),
+            _ => go_number(*value),
+        },
         Value::String(_) | Value::Seq(_) | Value::Map(_) => return Some(node.clone()),
     };
     Some(replaced(node, Value::String(text)))
@@ -151,6 +155,12 @@ fn text(node: &Node) -> Option<Node> {
 
 /// A float as Go's `%v` prints it: the shortest digits, with an exponent from 1e21 up and below 1e-4.
 fn go_number(value: f64) -> String {
+    if value.is_nan() {
+        return "NaN".to_owned();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+    }
     let magnitude = value.abs();
     if magnitude != 0.0 && !(1e-4..1e21).contains(&magnitude) {
         let text = format!("{value:e}");
@@ -414,6 +424,7 @@ mod tests {
             (0.0001, "0.0001"),
             (-2.5, "-2.5"),
             (0.0, "0"),
+            (f64::INFINITY, "+Inf"),
         ];
         for (value, text) in table {
             assert_eq!(go_number(value), text);

@@ -242,7 +242,9 @@ impl Check {
         let Some(mapping) = node.as_map() else {
             return self.wrong_type(node, shape, path);
         };
-        let named = !matches!(inner, Shape::Any | Shape::Text | Shape::NumberOrText);
+        // The specification leaves the names of networks, models and ulimits open.
+        let open = matches!(path.last_key(), Some("models" | "ulimits")) || path.matches("networks");
+        let named = !open && !matches!(inner, Shape::Any | Shape::Text | Shape::NumberOrText);
         for (name, entry) in mapping.entries() {
             if named && !is_name(name) {
                 self.findings.push(

@@ -39,7 +39,7 @@ pub struct Service {
     pub command: Option<Vec<String>>,
     /// `entrypoint:`; `Some(vec![])` clears the image's, and its command.
     pub entrypoint: Option<Vec<String>>,
-    /// Final environment besides `env_file`: a name without value is taken out of the container's environment.
+    /// Final environment, with what `env_file` says: a name without value is taken out of the container's environment.
     pub environment: IndexMap<String, Option<String>>,
     /// `env_file:` entries, in order; read when lowered.
     pub env_files: Vec<EnvFile>,

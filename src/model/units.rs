@@ -235,8 +235,8 @@ pub fn parse_bool(text: &str) -> Option<(bool, bool)> {
     match text.to_ascii_lowercase().as_str() {
         "true" => Some((true, false)),
         "false" => Some((false, false)),
-        "1" | "t" | "y" | "yes" | "on" => Some((true, true)),
-        "0" | "f" | "n" | "no" | "off" => Some((false, true)),
+        "y" | "yes" | "on" => Some((true, true)),
+        "n" | "no" | "off" => Some((false, true)),
         _ => None,
     }
 }
@@ -359,5 +359,6 @@ mod tests {
         assert_eq!(parse_bool("True"), Some((true, false)));
         assert_eq!(parse_bool("yes"), Some((true, true)));
         assert_eq!(parse_bool("maybe"), None);
+        assert_eq!(parse_bool("1"), None);
     }
 }

@@ -41,6 +41,8 @@ pub fn consistency(root: &Node, enabled: &BTreeSet<String>) -> Diagnostics {
         reference::check(&file, name, &service, enabled, &mut findings);
         exclusive::check(name, &service, &mut findings);
     }
+    exclusive::container_names(&file, enabled, &mut findings);
+    resource::secrets(&file, &mut findings);
     findings
 }
 

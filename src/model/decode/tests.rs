@@ -1,6 +1,5 @@
 //! Every key arrives in the model, and what cannot be honoured is said.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
@@ -234,7 +233,7 @@ fn restart_and_pull_policies_arrive() {
                 any: false,
                 delay: Duration::from_secs(5),
                 maximum: 2,
-                window: Duration::from_secs(60),
+                window: Duration::from_mins(1),
             },
         ),
     ];

@@ -14,7 +14,7 @@ fn parse(text: &str) -> Node {
     documents.remove(0)
 }
 
-fn context<'a>(lookup: &'a dyn Fn(&str) -> Option<String>) -> Context<'a> {
+fn context(lookup: &dyn Fn(&str) -> Option<String>) -> Context<'_> {
     Context {
         project: "shop",
         directory: "/srv/shop",

@@ -1,11 +1,10 @@
 //! Which services are on, and what is left of a project.
 
-use std::collections::BTreeSet;
+use camino::Utf8Path;
 
 use super::*;
 use crate::diagnostic::Diagnostics;
-use crate::model::{Options, load};
-use crate::source::load::LoadOptions;
+use crate::model::{decode, normalise};
 use crate::source::span::SourceMap;
 use crate::source::yaml;
 
@@ -43,11 +42,25 @@ fn profiles_flags_stars_and_names_switch_services_on() {
 }
 
 fn project() -> Project {
-    let directory = tempfile::tempdir().expect("a directory");
-    std::fs::write(directory.path().join("compose.yaml"), TEXT).expect("a file");
-    let outcome = load(&Options::new(LoadOptions::new(directory.path(), Vec::new())));
-    assert!(!outcome.findings().has_errors(), "{:?}", outcome.findings());
-    outcome.project.expect("a project")
+    let lookup = |_: &str| None;
+    let context = normalise::Context {
+        project: "shop",
+        directory: "/srv",
+        lookup: &lookup,
+        implied: true,
+        raw: false,
+        environment: true,
+    };
+    let (root, _) = normalise::normalise(&tree(), context);
+    let enabled = enabled(&root, &[], &[]);
+    let context = decode::Context {
+        project: "shop",
+        directory: Utf8Path::new("/srv"),
+        lookup: &lookup,
+        enabled: &enabled,
+    };
+    let (project, findings) = Project::decode(&narrow_resources(&root, &enabled), context);
+    project.unwrap_or_else(|| panic!("{findings:?}"))
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What the schema accepts and refuses.
 
-use super::hint;
 use super::*;
 use crate::source::span::SourceMap;
 use crate::source::yaml;
@@ -127,7 +126,7 @@ fn a_variable_not_put_in_may_become_anything() {
 
 #[test]
 fn hints_know_typos_synonyms_and_places() {
-    let service = super::service::SERVICE.keys.iter().map(|key| key.name);
+    let service = service::SERVICE.keys.iter().map(|key| key.name);
     assert!(service.clone().count() > 90 && service.clone().any(|key| key == "pre_start"));
     let table = [
         ("prots", "did you mean `ports`?"),
@@ -143,7 +142,7 @@ fn hints_know_typos_synonyms_and_places() {
     ];
     for (key, help) in table {
         assert_eq!(
-            hint::unknown_key(key, &super::service::SERVICE).as_deref(),
+            hint::unknown_key(key, &service::SERVICE).as_deref(),
             Some(help),
             "{key}"
         );

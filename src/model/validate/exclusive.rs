@@ -1,7 +1,7 @@
 //! Keys of one service that exclude each other or must agree.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::fields::Fields;
@@ -147,6 +147,31 @@ fn scale(name: &str, service: &Fields<'_>, findings: &mut Diagnostics) {
             .secondary(node.span, format!("{count} containers are asked for"))
             .help("remove `container_name`"),
         );
+    }
+}
+
+/// A container's name is unique in a project.
+pub(super) fn container_names(file: &Fields<'_>, enabled: &BTreeSet<String>, findings: &mut Diagnostics) {
+    let mut taken: BTreeMap<&str, (&str, Span)> = BTreeMap::new();
+    for (name, service) in file
+        .members("services")
+        .filter(|(name, _)| enabled.contains(*name))
+    {
+        let Some(container) = service.text("container_name") else {
+            continue;
+        };
+        let span = service.value_span("container_name");
+        if let Some((other, first)) = taken.insert(container, (name, span)) {
+            findings.push(
+                Diagnostic::error(
+                    "conflicting-keys",
+                    format!("the services `{other}` and `{name}` have the same `container_name`"),
+                )
+                .label(span, "again here")
+                .secondary(first, "first here")
+                .help("a container's name is unique; give one of them another, or none"),
+            );
+        }
     }
 }
 

@@ -68,6 +68,26 @@ fn source(object: &Fields<'_>, title: &str, name: &str, sources: &[&str], findin
     }
 }
 
+/// A driver may bring a secret's content, but no project can be made of that.
+pub(super) fn secrets(file: &Fields<'_>, findings: &mut Diagnostics) {
+    for (name, secret) in file.members("secrets") {
+        if secret.has("driver")
+            && !secret.flag("external")
+            && !secret.has("file")
+            && !secret.has("environment")
+        {
+            findings.push(
+                Diagnostic::error(
+                    "no-source",
+                    format!("the secret `{name}` has neither `file` nor `environment`"),
+                )
+                .at(secret.span())
+                .help(format!("give it one of the two:\n{name}:\n  file: ./{name}.txt")),
+            );
+        }
+    }
+}
+
 pub(super) fn service(service: &Fields<'_>, findings: &mut Diagnostics) {
     words(service, findings);
     for port in service.items("ports") {

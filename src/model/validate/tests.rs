@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::model::normalise::{Context, normalise};
-use crate::model::profile;
 use crate::source::span::SourceMap;
 use crate::source::yaml;
 
@@ -100,8 +99,9 @@ fn contradictions_are_found() {
 
 #[test]
 fn resources_say_where_they_come_from() {
-    let table: [(&str, &[&str]); 6] = [
+    let table: [(&str, &[&str]); 7] = [
         ("secrets: {s: {}}", &["no-source", "unused-resource"]),
+        ("secrets: {s: {driver: d}}", &["no-source", "unused-resource"]),
         (
             "secrets: {s: {file: a, environment: B}}",
             &["conflicting-keys", "unused-resource"],
@@ -121,4 +121,10 @@ fn resources_say_where_they_come_from() {
             "{lines}"
         );
     }
+}
+
+#[test]
+fn two_services_cannot_share_a_container_name() {
+    let text = "services: {a: {image: x, container_name: same}, b: {image: x, container_name: same}}\n";
+    assert_eq!(codes(text), ["conflicting-keys"]);
 }
