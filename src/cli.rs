@@ -99,6 +99,12 @@ pub enum When {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// List containers
+    Ps(commands::ps::Args),
+    /// Show what containers print
+    Logs(commands::logs::Args),
+    /// Run a command in a running container
+    Exec(commands::exec::Args),
     /// Send a signal to containers
     Kill(commands::kill::Args),
     /// Freeze services

@@ -25,7 +25,7 @@ pub enum ErrorKind {
     Runtime,
     /// Interrupted by a signal. Exit 130.
     Interrupted,
-    /// A process inside a container ended with this code; nothing more is printed.
+    /// A process inside a container ended with this code, or could not be started.
     Process(u8),
 }
 
@@ -95,6 +95,13 @@ impl CliError {
         self
     }
 
+    /// The same error with the exit code of a process, such as 127.
+    #[must_use]
+    pub fn with_code(mut self, code: u8) -> Self {
+        self.kind = ErrorKind::Process(code);
+        self
+    }
+
     /// Exit code of the program.
     pub fn exit_code(&self) -> u8 {
         match self.kind {
@@ -112,9 +119,13 @@ impl CliError {
             .map(|hint| format!("  = help: {hint}\n"))
             .unwrap_or_default();
         match self.kind {
-            ErrorKind::Process(_) => String::new(),
+            ErrorKind::Process(_) if self.message.is_empty() => String::new(),
             ErrorKind::Findings => self.message.clone() + &hint,
-            ErrorKind::User | ErrorKind::Usage | ErrorKind::Runtime | ErrorKind::Interrupted => {
+            ErrorKind::User
+            | ErrorKind::Usage
+            | ErrorKind::Runtime
+            | ErrorKind::Interrupted
+            | ErrorKind::Process(_) => {
                 format!("Error: {}\n{hint}", self.message)
             }
         }
@@ -129,6 +140,11 @@ impl fmt::Display for CliError {
 
 impl From<RuntimeError> for CliError {
     fn from(error: RuntimeError) -> Self {
+        if let RuntimeError::Io { source, .. } = &error
+            && source.kind() == io::ErrorKind::BrokenPipe
+        {
+            return Self::process(141);
+        }
         let cancelled = matches!(error, RuntimeError::Cancelled);
         let kind = if cancelled {
             ErrorKind::Interrupted

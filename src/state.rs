@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::ServiceName;
 
 pub mod event_log;
+pub mod rejected_reload;
 
 /// What a project was brought up with: all that a reload, or a command elsewhere, needs to load it again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -9,10 +9,15 @@ mod context;
 mod image_source;
 mod interrupt;
 mod project;
+mod session;
+mod subject;
 mod work;
 
+pub mod exec;
 pub mod kill;
+pub mod logs;
 pub mod pause;
+pub mod ps;
 pub mod restart;
 pub mod rm;
 pub mod start;
@@ -28,6 +33,7 @@ pub use context::{Context, Stream};
 pub use image_source::{StoreImages, build_arguments};
 pub use interrupt::Interrupts;
 pub use project::{LoadedProject, Target, options_of};
+pub use subject::Subject;
 pub use work::Asked;
 
 use crate::cli::{Cli, Command};
@@ -65,6 +71,9 @@ fn run(cli: Cli) -> Result<(), CliError> {
         return Ok(());
     };
     match command {
+        Command::Ps(args) => ps::run(&context, &args),
+        Command::Logs(args) => logs::run(&context, &args),
+        Command::Exec(args) => exec::run(&context, &args),
         Command::Kill(args) => kill::run(&context, &args),
         Command::Pause(args) => pause::pause(&context, &args),
         Command::Restart(args) => restart::run(&context, &args),

@@ -1,22 +1,29 @@
-//! In: a container's directory. Out: the raw lines of its log, from a chosen point, across rotations.
+//! In: a container's directory. Out: the records of its log, from a chosen point, across rotations.
 //! Files: `container.log` is the newest, then `container.log.1`, `container.log.2`, …
 //! **Invariant:** reading never holds up the writer; a file is followed by its inode, not by its name.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::record::Record;
+use memchr::memchr;
+
+use super::record::{Moment, Record};
 
 const BLOCK: usize = 64 * 1024;
 
-/// One log being read.
+/// One log being read, with the record it stands at.
 #[derive(Debug)]
 pub struct LogReader {
     directory: PathBuf,
     open: Option<(File, u64)>,
-    partial: Vec<u8>,
+    buffer: Vec<u8>,
+    /// What of the buffer was not looked at yet.
+    unread: Range<usize>,
+    /// The line of the record this stands at, without its line feed.
+    line: Range<usize>,
 }
 
 fn log_file(directory: &Path, generation: u32) -> PathBuf {
@@ -39,25 +46,33 @@ fn open(path: &Path) -> io::Result<Option<(File, u64)>> {
 }
 
 impl LogReader {
-    /// A reader that starts with the oldest line on disk.
+    fn at(directory: &Path, open: Option<(File, u64)>) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            open,
+            buffer: Vec::new(),
+            unread: 0..0,
+            line: 0..0,
+        }
+    }
+
+    /// A reader before the oldest record on disk.
     pub fn from_start(directory: &Path) -> io::Result<Self> {
-        let mut reader = Self { directory: directory.to_owned(), open: None, partial: Vec::new() };
         let mut oldest = 0;
         while log_file(directory, oldest + 1).exists() {
             oldest += 1;
         }
-        reader.open = open(&log_file(directory, oldest))?;
-        Ok(reader)
+        Ok(Self::at(directory, open(&log_file(directory, oldest))?))
     }
 
-    /// A reader whose first lines are the last `count` ones on disk.
+    /// A reader before the last `count` records on disk.
     pub fn from_tail(directory: &Path, count: usize) -> io::Result<Self> {
         let mut wanted = count;
         let mut generation = 0;
         loop {
             let Some((mut file, inode)) = open(&log_file(directory, generation))? else {
                 return if generation == 0 {
-                    Ok(Self { directory: directory.to_owned(), open: None, partial: Vec::new() })
+                    Ok(Self::at(directory, None))
                 } else {
                     Self::from_start(directory)
                 };
@@ -65,34 +80,75 @@ impl LogReader {
             let (position, found) = last_lines(&mut file, wanted)?;
             if found >= wanted {
                 file.seek(SeekFrom::Start(position))?;
-                return Ok(Self { directory: directory.to_owned(), open: Some((file, inode)), partial: Vec::new() });
+                return Ok(Self::at(directory, Some((file, inode))));
             }
             wanted -= found;
             generation += 1;
         }
     }
 
-    /// Hands every complete record that is there to `take`; ends at the end of the newest file.
-    pub fn read_available(&mut self, take: &mut dyn FnMut(Record)) -> io::Result<()> {
-        let mut block = vec![0; BLOCK];
+    /// Goes on to the next record; false at the end of what is there so far.
+    pub fn advance(&mut self) -> io::Result<bool> {
+        loop {
+            while let Some(length) = memchr(b'\n', &self.buffer[self.unread.clone()]) {
+                self.line = self.unread.start..self.unread.start + length;
+                self.unread.start = self.line.end + 1;
+                if self.record().is_some() {
+                    return Ok(true);
+                }
+            }
+            self.line = 0..0;
+            if !self.fill()? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// The record this stands at; none at the end.
+    pub fn record(&self) -> Option<Record<'_>> {
+        Record::parse(&self.buffer[self.line.clone()])
+    }
+
+    /// When the record this stands at was written.
+    pub fn time(&self) -> Option<Moment> {
+        Some(self.record()?.time)
+    }
+
+    /// Reads more; false when there is nothing more for now.
+    fn fill(&mut self) -> io::Result<bool> {
         loop {
             let Some((file, inode)) = &mut self.open else {
                 self.open = open(&log_file(&self.directory, 0))?;
                 if self.open.is_none() {
-                    return Ok(());
+                    return Ok(false);
                 }
                 continue;
             };
-            let inode = *inode;
-            let length = file.read(&mut block)?;
+            self.buffer.copy_within(self.unread.clone(), 0);
+            self.unread = 0..self.unread.len();
+            if self.buffer.len() < self.unread.end + BLOCK {
+                self.buffer.resize(self.unread.end + BLOCK, 0);
+            }
+            let length = file.read(&mut self.buffer[self.unread.end..])?;
             if length > 0 {
-                self.take_lines(&block[..length], take);
-                continue;
+                self.unread.end += length;
+                return Ok(true);
             }
-            match self.newer_than(inode)? {
-                Some(newer) => self.open = Some(newer),
-                None => return Ok(()),
+            let inode = *inode;
+            let Some(newer) = self.newer_than(inode)? else {
+                return Ok(false);
+            };
+            // The writer may have finished the old file after it was read and before it was found to be old.
+            if let Some((file, _)) = &mut self.open {
+                let length = file.read(&mut self.buffer[self.unread.end..])?;
+                if length > 0 {
+                    self.unread.end += length;
+                    return Ok(true);
+                }
             }
+            self.open = Some(newer);
+            // A line that a power cut tore will not go on in another file.
+            self.unread = 0..0;
         }
     }
 
@@ -108,25 +164,6 @@ impl LogReader {
             }
         }
         Ok(newer)
-    }
-
-    fn take_lines(&mut self, mut bytes: &[u8], take: &mut dyn FnMut(Record)) {
-        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
-            let (line, rest) = bytes.split_at(end);
-            bytes = &rest[1..];
-            let record = if self.partial.is_empty() {
-                Record::parse(line)
-            } else {
-                self.partial.extend_from_slice(line);
-                let record = Record::parse(&self.partial);
-                self.partial.clear();
-                record
-            };
-            if let Some(record) = record {
-                take(record);
-            }
-        }
-        self.partial.extend_from_slice(bytes);
     }
 }
 
@@ -144,10 +181,10 @@ fn last_lines(file: &mut File, wanted: usize) -> io::Result<(u64, usize)> {
         let size = usize::try_from(end - start).unwrap_or(BLOCK);
         file.seek(SeekFrom::Start(start))?;
         file.read_exact(&mut block[..size])?;
-        for (offset, byte) in block[..size].iter().enumerate().rev() {
+        for offset in memchr::memrchr_iter(b'\n', &block[..size]) {
             let position = start + offset as u64;
             // A line feed at the very end closes the last line, it does not begin one.
-            if *byte == b'\n' && position + 1 < length {
+            if position + 1 < length {
                 found += 1;
                 if found == wanted {
                     return Ok((position + 1, wanted));
@@ -172,7 +209,11 @@ mod tests {
 
     fn read(reader: &mut LogReader) -> Vec<String> {
         let mut texts = Vec::new();
-        reader.read_available(&mut |record| texts.push(record.text.trim_end().to_owned())).expect("readable");
+        while reader.advance().expect("readable") {
+            let mut text = Vec::new();
+            reader.record().expect("a record").append_text(&mut text);
+            texts.push(String::from_utf8_lossy(&text).trim_end().to_owned());
+        }
         texts
     }
 
@@ -190,13 +231,37 @@ mod tests {
     }
 
     #[test]
+    fn a_log_of_many_blocks_is_read_whole_and_torn_lines_are_left_out() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let long = "x".repeat(BLOCK + 77);
+        let mut text = String::new();
+        for number in 0..5000 {
+            text += &line(&format!("line {number}"));
+            if number == 2500 {
+                text += "{\"log\":\"torn\n";
+                text += &line(&long);
+            }
+        }
+        fs::write(directory.path().join("container.log"), text).expect("write");
+        let all = read(&mut LogReader::from_start(directory.path()).expect("open"));
+        assert_eq!(all.len(), 5001);
+        assert_eq!(
+            (all[2500].as_str(), &all[2501], all[5000].as_str()),
+            ("line 2500", &long, "line 4999")
+        );
+    }
+
+    #[test]
     fn a_follow_survives_two_rotations_between_two_reads() {
         let directory = tempfile::tempdir().expect("temporary directory");
         let path = |name: &str| directory.path().join(name);
         fs::write(path("container.log"), line("a")).expect("write");
         let mut reader = LogReader::from_start(directory.path()).expect("open");
         assert_eq!(read(&mut reader), ["a"]);
-        let mut file = fs::OpenOptions::new().append(true).open(path("container.log")).expect("append");
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(path("container.log"))
+            .expect("append");
         file.write_all(line("b").as_bytes()).expect("write");
         fs::rename(path("container.log"), path("container.log.2")).expect("rename");
         fs::write(path("container.log.1"), line("c")).expect("write");
@@ -204,7 +269,10 @@ mod tests {
         let (half, rest) = whole.split_at(10);
         fs::write(path("container.log"), half).expect("write");
         assert_eq!(read(&mut reader), ["b", "c"]);
-        let mut file = fs::OpenOptions::new().append(true).open(path("container.log")).expect("append");
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .open(path("container.log"))
+            .expect("append");
         file.write_all(rest.as_bytes()).expect("write");
         assert_eq!(read(&mut reader), ["d"]);
     }

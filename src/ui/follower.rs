@@ -72,13 +72,22 @@ struct Followed {
     /// Its number in the view.
     shown: usize,
     reader: LogReader,
-    is_up: bool,
-    /// It was removed.
-    is_gone: bool,
+    life: Life,
     /// Its log may have grown.
     grew: bool,
     /// Its state may have changed.
     changed: bool,
+}
+
+/// Whether there is more to come of a container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// It has processes, or will have some again by itself.
+    Up,
+    /// It does not run.
+    Down,
+    /// It was removed.
+    Gone,
 }
 
 /// What an inotify watch is for.
@@ -100,7 +109,8 @@ struct Watch {
 
 /// The name of a container before its lines: without the project, and without the mark of one that is being replaced.
 pub fn label(container: &ContainerState) -> &str {
-    let temporary = |(id, _): &(&str, &str)| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let temporary =
+        |(id, _): &(&str, &str)| id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     let name = container.name.split_once('_').filter(temporary);
     let name = name.map_or(container.name.as_str(), |(_, name)| name);
     name.strip_prefix(container.project.as_str())
@@ -108,11 +118,10 @@ pub fn label(container: &ContainerState) -> &str {
         .unwrap_or(name)
 }
 
-/// Whether a container has processes, or will have some again by itself.
-fn is_up(status: Status) -> bool {
+fn life(status: Status) -> Life {
     match status {
-        Status::Running | Status::Paused | Status::Restarting => true,
-        Status::Created | Status::Exited { .. } => false,
+        Status::Running | Status::Paused | Status::Restarting => Life::Up,
+        Status::Created | Status::Exited { .. } => Life::Down,
     }
 }
 
@@ -131,7 +140,11 @@ impl<'a> Follower<'a> {
             std::fs::create_dir_all(&containers)
                 .map_err(|error| failed("make directory", &containers, error))?;
             let mut new = Watch::new()?;
-            new.add(&containers, WatchFlags::MOVED_TO | WatchFlags::MOVED_FROM, Place::Containers)?;
+            new.add(
+                &containers,
+                WatchFlags::MOVED_TO | WatchFlags::MOVED_FROM,
+                Place::Containers,
+            )?;
             watch = Some(new);
         }
         let mut follower = Self {
@@ -153,7 +166,10 @@ impl<'a> Follower<'a> {
     /// Shows what is there.
     pub fn show(&mut self, out: &mut dyn Write) -> Result<(), RuntimeError> {
         let Self {
-            followed, view, wanted, ..
+            followed,
+            view,
+            wanted,
+            ..
         } = self;
         let mut numbers = Vec::new();
         let mut readers = Vec::new();
@@ -176,9 +192,7 @@ impl<'a> Follower<'a> {
     /// Shows lines that have no end yet, too.
     pub fn finish(&mut self, out: &mut dyn Write) -> Result<(), RuntimeError> {
         self.followed.iter().for_each(|one| self.view.finish(one.shown));
-        self.view
-            .write(out)
-            .map_err(unshown)
+        self.view.write(out).map_err(unshown)
     }
 
     /// Waits for something to happen, at most as long as `timeout`, shows it, and returns who ended; with `tell` their ends are shown.
@@ -207,25 +221,30 @@ impl<'a> Follower<'a> {
                 }
             }
         }
-        self.followed.retain(|one| !one.is_gone);
-        self.view
-            .write(out)
-            .map_err(unshown)?;
+        self.followed.retain(|one| one.life != Life::Gone);
+        self.view.write(out).map_err(unshown)?;
         Ok(ended)
     }
 
     /// Whether nothing that is followed runs any more.
     pub fn is_over(&self) -> bool {
-        !self.followed.iter().any(|one| one.is_up)
+        !self.followed.iter().any(|one| one.life == Life::Up)
     }
 
-    /// Whether any container is followed.
+    /// The next step looks at everything, whether or not something was heard of it.
+    pub fn look_again(&mut self) {
+        self.members_changed = true;
+    }
+
+    /// Whether no container is followed.
     pub fn is_empty(&self) -> bool {
         self.followed.is_empty()
     }
 
     fn take_notices(&mut self) -> Result<(), RuntimeError> {
-        let Some(watch) = &mut self.watch else { return Ok(()) };
+        let Some(watch) = &mut self.watch else {
+            return Ok(());
+        };
         for (wd, flags, name) in watch.read()? {
             let place = if flags.contains(ReadFlags::IGNORED) {
                 watch.places.remove(&wd).map(|place| (place, true))
@@ -265,24 +284,23 @@ impl<'a> Follower<'a> {
             if let Some(watch) = &mut self.watch {
                 watch.container(self.runtime, &one.id)?;
             }
-            let was_up = one.is_up;
+            let before = one.life;
             let code = match self.runtime.container(&one.id) {
                 Ok(state) => {
-                    one.is_up = is_up(state.status);
+                    one.life = life(state.status);
                     match state.status {
                         Status::Exited { code } => Some(code),
                         Status::Created | Status::Running | Status::Paused | Status::Restarting => None,
                     }
                 }
                 Err(RuntimeError::NotFound { .. }) => {
-                    one.is_up = false;
-                    one.is_gone = true;
+                    one.life = Life::Gone;
                     one.grew = true;
                     None
                 }
                 Err(error) => return Err(error),
             };
-            if was_up && !one.is_up {
+            if before == Life::Up && one.life != Life::Up {
                 one.grew = true;
                 ended.push(Ended {
                     id: one.id.clone(),
@@ -308,8 +326,7 @@ impl<'a> Follower<'a> {
             service: state.service.clone(),
             shown,
             reader,
-            is_up: is_up(state.status),
-            is_gone: false,
+            life: life(state.status),
             grew: true,
             changed: true,
         });
@@ -361,7 +378,7 @@ impl Watch {
         }
     }
 
-    /// Watches what tells of a container's output and state. Watching again changes nothing (inotify_add_watch(2)).
+    /// Watches what tells of a container's output and state. Watching again changes nothing (`inotify_add_watch(2)`).
     fn container(&mut self, runtime: &LocalRuntime, id: &str) -> Result<(), RuntimeError> {
         if let Ok(log) = runtime.log_path(id)
             && let Some(directory) = log.parent()

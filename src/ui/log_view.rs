@@ -165,9 +165,14 @@ mod tests {
         let containers = [view.add("web-1", "web"), view.add("database-1", "database")];
         for (container, text, stream) in records {
             let line = line(text, stream);
-            view.record(containers[*container], Record::parse(line.as_bytes()).expect("valid"));
+            view.record(
+                containers[*container],
+                Record::parse(line.as_bytes()).expect("valid"),
+            );
         }
-        containers.into_iter().for_each(|container| view.finish(container));
+        containers
+            .into_iter()
+            .for_each(|container| view.finish(container));
         let mut out = Vec::new();
         view.write(&mut out).expect("memory");
         String::from_utf8(out).expect("text")
@@ -194,22 +199,39 @@ mod tests {
 
     #[test]
     fn times_stand_once_in_a_joined_line_and_the_prefix_can_be_left_out() {
-        let look = LineStyle { prefix: false, timestamps: true, ..PLAIN };
+        let look = LineStyle {
+            prefix: false,
+            timestamps: true,
+            ..PLAIN
+        };
         let records = [(0, "a", "stdout"), (0, "b\n", "stdout")];
         assert_eq!(show(look, &records), "2026-01-02T03:04:05.500000000Z ab\n");
     }
 
     #[test]
     fn services_have_colours() {
-        let look = LineStyle { style: Style { colour: true }, ..PLAIN };
+        let look = LineStyle {
+            style: Style { colour: true },
+            ..PLAIN
+        };
         let text = show(look, &[(0, "a\n", "stdout"), (1, "b\n", "stdout")]);
-        assert_eq!(text, "\x1b[36mweb-1       | \x1b[0ma\n\x1b[33mdatabase-1  | \x1b[0mb\n");
+        assert_eq!(
+            text,
+            "\x1b[36mweb-1       | \x1b[0ma\n\x1b[33mdatabase-1  | \x1b[0mb\n"
+        );
     }
 
     #[test]
     fn a_line_without_end_is_shown_when_it_is_very_long() {
         let part = "x".repeat(LONGEST_LINE / 2);
-        let text = show(PLAIN, &[(0, &part, "stdout"), (0, &part, "stdout"), (0, "rest\n", "stdout")]);
+        let text = show(
+            PLAIN,
+            &[
+                (0, &part, "stdout"),
+                (0, &part, "stdout"),
+                (0, "rest\n", "stdout"),
+            ],
+        );
         assert_eq!(text.lines().count(), 2);
         assert!(text.ends_with("web-1       | rest\n"));
     }

@@ -3,9 +3,13 @@
 
 pub mod age;
 pub mod container_view;
+pub mod follower;
+pub mod log_view;
 pub mod print;
 pub mod progress;
+pub mod relay;
 pub mod report;
 pub mod style;
 pub mod table;
 pub mod template;
+pub mod terminal;

@@ -1,7 +1,9 @@
 //! In: text. Out: the standard streams.
 //! **Invariant:** the one place that writes to them; a reader that went away is an error, not a panic.
 
+use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::os::fd::AsFd as _;
 
 /// Writes to standard output.
 ///
@@ -11,6 +13,14 @@ pub fn out(text: &str) -> io::Result<()> {
     let mut stream = io::stdout().lock();
     stream.write_all(text.as_bytes())?;
     stream.flush()
+}
+
+/// Standard output for writers that gather by themselves: not flushed at every line.
+///
+/// # Errors
+/// There is no standard output.
+pub fn raw_out() -> io::Result<File> {
+    Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
 }
 
 /// Writes to standard error. That nobody reads it is no reason to stop.

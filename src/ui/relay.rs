@@ -10,7 +10,7 @@ use rustix::io::Errno;
 
 use super::terminal::Signals;
 
-const BLOCK: usize = 64 * 1024;
+const BLOCK: usize = 16 * 1024;
 /// How long output of an ended process is still waited for: what it left behind may hold the pipe for ever.
 const LAST_OUTPUT: Timespec = Timespec {
     tv_sec: 0,
@@ -88,7 +88,11 @@ impl<'a> Relay<'a> {
                 PollFd::from_borrowed_fd(end, PollFlags::IN),
                 PollFd::new(signals, PollFlags::IN),
             ];
-            polls.extend(self.outputs.iter().map(|output| PollFd::new(&output.from, PollFlags::IN)));
+            polls.extend(
+                self.outputs
+                    .iter()
+                    .map(|output| PollFd::new(&output.from, PollFlags::IN)),
+            );
             if let Some(input) = &self.input {
                 polls.push(if input.pending.is_empty() {
                     PollFd::from_borrowed_fd(input.from, PollFlags::IN)
@@ -119,8 +123,11 @@ impl<'a> Relay<'a> {
     /// Moves what the process left in its streams.
     pub fn drain(&mut self) -> io::Result<()> {
         while !self.outputs.is_empty() {
-            let mut polls: Vec<PollFd<'_>> =
-                self.outputs.iter().map(|output| PollFd::new(&output.from, PollFlags::IN)).collect();
+            let mut polls: Vec<PollFd<'_>> = self
+                .outputs
+                .iter()
+                .map(|output| PollFd::new(&output.from, PollFlags::IN))
+                .collect();
             match rustix::event::poll(&mut polls, Some(&LAST_OUTPUT)) {
                 Ok(0) => break,
                 Ok(_) | Err(Errno::INTR) => {}
@@ -146,7 +153,9 @@ impl<'a> Relay<'a> {
 
     /// True when the user leaves.
     fn move_input(&mut self) -> bool {
-        let Some(input) = &mut self.input else { return false };
+        let Some(input) = &mut self.input else {
+            return false;
+        };
         match input.step() {
             Step::Goes => false,
             Step::Leaves => true,
@@ -295,7 +304,9 @@ mod tests {
         let (end, tell_end) = io::pipe().expect("pipe");
         let signals = Signals::listen().expect("signals");
         let mut relay = Relay::default();
-        relay.input(stdin_reader.as_fd(), to_process.into(), false).expect("input");
+        relay
+            .input(stdin_reader.as_fd(), to_process.into(), false)
+            .expect("input");
         relay.output(from_process.into(), show.as_fd()).expect("output");
         let flood = std::thread::spawn(move || drop(stdin_writer.write_all(&vec![b'i'; 1 << 20])));
         let speaker = std::thread::spawn(move || {
@@ -309,7 +320,8 @@ mod tests {
         });
         assert_eq!(relay.run(end.as_fd(), &signals).expect("relayed"), Pause::Ended);
         relay.drain().expect("drained");
-        drop((relay, show, stdin_reader, process_in));
+        drop(relay);
+        drop((show, stdin_reader, process_in));
         flood.join().expect("input ends");
         speaker.join().expect("output ends");
         assert_eq!(listener.join().expect("read").expect("read"), 1 << 20);

@@ -61,9 +61,8 @@ pub struct Signals {
 impl Signals {
     /// Listens to SIGWINCH and to all that is passed on; they no longer do what they do by default.
     pub fn listen() -> io::Result<Self> {
-        let (reader, writer) = rustix::pipe::pipe_with(
-            rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK,
-        )?;
+        let (reader, writer) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;
         let mut signals = Self {
             reader,
             arrived: Vec::new(),
@@ -78,7 +77,10 @@ impl Signals {
             signals.arrived.push((signal, flag));
             signals
                 .registered
-                .push(signal_hook::low_level::pipe::register_raw(signal, writer.try_clone()?)?);
+                .push(signal_hook::low_level::pipe::register_raw(
+                    signal,
+                    writer.try_clone()?,
+                )?);
         }
         Ok(signals)
     }

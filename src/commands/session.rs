@@ -1,0 +1,112 @@
+//! In: a process in a container and the streams relayed for it. Out: its exit code, signals and sizes passed on meanwhile.
+//! **Invariant:** a third request to end is not passed on: it ends this program's part.
+
+use std::os::fd::BorrowedFd;
+
+use rcompose_runtime::RuntimeError;
+use rustix::stdio;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+
+use crate::error::CliError;
+use crate::ui::relay::{Pause, Relay};
+use crate::ui::terminal::{self, Signals};
+
+/// How often the user asks for an end before it is not left to the process any more.
+const PATIENCE: usize = 3;
+
+/// What can be done to a process in a container.
+pub(super) struct Handle<'a> {
+    /// Readable once `wait` has an answer.
+    pub(super) end: BorrowedFd<'a>,
+    /// Its exit code.
+    pub(super) wait: &'a dyn Fn() -> Result<i32, RuntimeError>,
+    /// Sends it a signal by number.
+    pub(super) signal: &'a dyn Fn(i32) -> Result<(), RuntimeError>,
+    /// Sets the size of its terminal: columns, rows.
+    pub(super) resize: &'a dyn Fn(u16, u16) -> Result<(), RuntimeError>,
+}
+
+/// How it was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// It ended with this code.
+    Ended(i32),
+    /// The user left it running.
+    Detached,
+    /// The user does not want to wait for its end any longer; the code of a program ended by this signal.
+    GivenUp(i32),
+}
+
+/// Stays with a process until it ends.
+pub(super) fn stay(relay: &mut Relay<'_>, handle: &Handle<'_>, signals: &Signals) -> Result<Left, CliError> {
+    let mut requests = 0;
+    loop {
+        match relay.run(handle.end, signals).map_err(|error| lost(&error))? {
+            Pause::Ended => {
+                let code = (handle.wait)()?;
+                relay.drain().map_err(|error| lost(&error))?;
+                return Ok(Left::Ended(code));
+            }
+            Pause::Detached => return Ok(Left::Detached),
+            Pause::Signals(arrived) => {
+                for signal in arrived {
+                    if signal == SIGWINCH {
+                        if let Some((columns, rows)) = terminal::size() {
+                            // It may be ending; the next look tells.
+                            (handle.resize)(columns, rows).unwrap_or_default();
+                        }
+                        continue;
+                    }
+                    if [SIGINT, SIGTERM, SIGHUP].contains(&signal) {
+                        requests += 1;
+                    }
+                    if requests >= PATIENCE {
+                        return Ok(Left::GivenUp(128 + signal));
+                    }
+                    (handle.signal)(signal).unwrap_or_default();
+                }
+            }
+        }
+    }
+}
+
+fn lost(error: &std::io::Error) -> CliError {
+    CliError::user(format!("cannot pass on the streams: {error}"))
+}
+
+/// The end of a command whose process ended with `code`.
+pub(super) fn exit(code: i32) -> Result<(), CliError> {
+    match code {
+        0 => Ok(()),
+        code => Err(CliError::process(code)),
+    }
+}
+
+/// Whether both input and output are terminals, as an interactive session needs.
+pub(super) fn has_terminal() -> bool {
+    rustix::termios::isatty(stdio::stdin()) && rustix::termios::isatty(stdio::stdout())
+}
+
+/// A program that could not be started in a container, as shells and docker report it: 127 when it does not exist, 126 when it
+/// cannot be executed.
+pub(super) fn start_failure(error: RuntimeError) -> CliError {
+    const ENOENT: i32 = 2;
+    let code = match &error {
+        RuntimeError::Start { stage, errno, .. } if stage.split(' ').next() == Some("execute") => {
+            Some(if *errno == ENOENT { 127 } else { 126 })
+        }
+        RuntimeError::Start { .. }
+        | RuntimeError::NotFound { .. }
+        | RuntimeError::PortTaken { .. }
+        | RuntimeError::InUse { .. }
+        | RuntimeError::Host { .. }
+        | RuntimeError::Invalid(_)
+        | RuntimeError::Cancelled
+        | RuntimeError::TimedOut { .. }
+        | RuntimeError::Io { .. } => None,
+    };
+    match code {
+        Some(code) => CliError::from(error).with_code(code),
+        None => error.into(),
+    }
+}
