@@ -1,13 +1,23 @@
 //! Everything that drives rcompose as its users do: through the binary, on a real kernel, with real registries and services.
 //! Tests whose names contain `privileged` make kernel objects and need root; they fail, never skip, without it.
 
+#[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod crash;
+#[cfg(test)]
 mod host;
+#[cfg(test)]
 mod images;
+#[cfg(test)]
 mod operate;
+#[cfg(test)]
 mod plan;
+#[cfg(test)]
 mod registry;
+#[cfg(test)]
 mod reload;
+#[cfg(test)]
 mod runtime;
+#[cfg(test)]
 mod wordpress;

@@ -54,10 +54,10 @@ impl Written {
     }
 
     fn endpoints(&self, service: &str) -> Vec<EndpointRequest> {
-        match self.request(service).network {
-            NetworkingRequest::Bridges(endpoints) => endpoints,
-            other => panic!("{other:?}"),
-        }
+        let NetworkingRequest::Bridges(endpoints) = self.request(service).network else {
+            panic!("{service} is on a bridge");
+        };
+        endpoints
     }
 
     /// Messages with their places.
@@ -296,7 +296,9 @@ volumes: {data: {}, other: {}}
                 let source = match mount.source {
                     MountRequestSource::Volume { name, .. } => name,
                     MountRequestSource::Bind { .. } => "bind".to_owned(),
-                    other => panic!("{other:?}"),
+                    MountRequestSource::Anonymous { .. }
+                    | MountRequestSource::Tmpfs { .. }
+                    | MountRequestSource::Image { .. } => panic!("{} is neither", mount.target),
                 };
                 (mount.target, source, mount.read_only)
             })

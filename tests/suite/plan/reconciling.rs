@@ -121,21 +121,22 @@ fn the_record_follows_what_a_person_asked_for() {
     assert!(!dir.path().exists(), "a project that is down leaves no record");
 }
 
+/// Gives the lock back when the wait is told of.
+struct Release<'a>(&'a Mutex<Option<rcompose::state::ProjectLock>>);
+impl Events for Release<'_> {
+    fn emit(&self, event: Event) {
+        if event == Event::WaitingForLock {
+            self.0.lock().unwrap().take().expect("told once");
+        }
+    }
+}
+
 #[test]
 fn a_second_command_says_that_it_waits_and_then_does_its_work() {
     let root = tempfile::tempdir().unwrap();
     let fake = FakeRuntime::new([("img", "1")]);
     let dir = ProjectDir::of(root.path(), PROJECT);
     let lock = Mutex::new(Some(dir.try_lock().unwrap().unwrap()));
-    /// Gives the lock back when the wait is told of.
-    struct Release<'a>(&'a Mutex<Option<rcompose::state::ProjectLock>>);
-    impl Events for Release<'_> {
-        fn emit(&self, event: Event) {
-            if event == Event::WaitingForLock {
-                self.0.lock().unwrap().take().expect("told once");
-            }
-        }
-    }
     let (images, cancel, events) = (ImaginedImages(&fake), AtomicBool::new(false), Release(&lock));
     let engine = engine(&fake, &images, &events, &cancel, root.path());
     assert!(
