@@ -17,6 +17,7 @@ pub enum View {
 /// The tree as one of the formats shows it.
 pub fn printed(root: &Node, view: View) -> Node {
     let mut root = root.clone();
+    short_environment_files(&mut root);
     match view {
         View::Yaml => without_empty_structures(&mut root, &NodePath::root()),
         View::Json => {
@@ -28,6 +29,29 @@ pub fn printed(root: &Node, view: View) -> Node {
         }
     }
     root
+}
+
+/// An `env_file` of which only the path is said is printed as that path.
+fn short_environment_files(root: &mut Node) {
+    let services = root.as_map_mut().and_then(|file| file.get_mut("services"));
+    for service in services
+        .and_then(Node::as_map_mut)
+        .into_iter()
+        .flat_map(Mapping::values_mut)
+    {
+        let files = service
+            .as_map_mut()
+            .and_then(|service| service.get_mut("env_file"));
+        for file in files.and_then(Node::as_seq_mut).into_iter().flatten() {
+            let path = file
+                .as_map()
+                .filter(|file| file.len() == 1)
+                .and_then(|file| file.get("path"));
+            if let Some(path) = path.cloned() {
+                *file = path;
+            }
+        }
+    }
 }
 
 /// Doubles every `$` of the values, so that interpolation gives back what is meant.

@@ -166,6 +166,16 @@ fn json_has_no_inner_extensions_and_yaml_no_empty_sections() {
 }
 
 #[test]
+fn an_env_file_is_printed_as_short_as_it_can_be() {
+    let root = normalised("services: {web: {image: x, env_file: [/a, {path: /b, required: false}]}}\n");
+    let json = emit::json(&printed(&root, View::Json)).to_string();
+    assert!(
+        json.contains(r#""env_file":["/a",{"path":"/b","required":false}]"#),
+        "{json}"
+    );
+}
+
+#[test]
 fn dollars_are_doubled_in_values() {
     let mut root = normalised("services: {web: {image: x, environment: {A: 'b$c'}}}\n");
     escape_dollars(&mut root);
