@@ -119,4 +119,7 @@ pub enum Command {
     Stop(commands::stop::Args),
     /// Thaw services
     Unpause(commands::pause::UnpauseArgs),
+    /// Keep a project equal to its files (started by `up`)
+    #[command(hide = true)]
+    Supervise(commands::supervise::Args),
 }

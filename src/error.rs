@@ -155,6 +155,12 @@ impl From<RuntimeError> for CliError {
     }
 }
 
+impl From<crate::watch::files::WatchError> for CliError {
+    fn from(error: crate::watch::files::WatchError) -> Self {
+        Self::user(chain(&error))
+    }
+}
+
 impl From<StateError> for CliError {
     fn from(error: StateError) -> Self {
         Self::new(ErrorKind::Runtime, chain(&error))

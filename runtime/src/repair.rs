@@ -49,6 +49,23 @@ impl LocalRuntime {
         self.sweep_volumes()
     }
 
+    /// Whether a container of the project, or any kept process, has lost its shim. Takes no lock.
+    pub fn needs_repair(&self, project: &str) -> Result<bool, RuntimeError> {
+        let mut runs: Vec<_> = root::entries(&self.roots.project_containers(project)?)?
+            .iter()
+            .map(|id| self.roots.run_container(id))
+            .collect();
+        for name in root::entries(&self.roots.run().join("processes"))? {
+            runs.push(self.roots.run_process(&name)?);
+        }
+        for run in runs {
+            if matches!(self.life(&run)?, Life::Orphaned(_) | Life::Unsettled(_)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// State of an earlier boot means nothing any more; it is there when the run root is on a disk.
     fn forget_earlier_boot(&self) -> Result<(), RuntimeError> {
         let marker = self.roots.run().join("boot");

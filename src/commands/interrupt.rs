@@ -25,6 +25,12 @@ struct State {
 }
 
 impl Interrupts {
+    /// Signals keep ending the program at once, whatever is watched for later: for a program whose every moment is a good one to be killed.
+    pub fn leave_default(&self) {
+        // Set before or now, it is set.
+        let _before = self.watched.set(());
+    }
+
     /// Begins to listen, once. Until then signals do what they always do.
     pub fn watch(&self) -> io::Result<()> {
         if self.watched.set(()).is_err() {

@@ -22,6 +22,7 @@ pub mod restart;
 pub mod rm;
 pub mod start;
 pub mod stop;
+pub mod supervise;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -80,6 +81,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Rm(args) => rm::run(&context, &args),
         Command::Start(args) => start::run(&context, &args),
         Command::Stop(args) => stop::run(&context, &args),
+        Command::Supervise(args) => supervise::run(context, &args),
         Command::Unpause(args) => pause::unpause(&context, &args),
     }
 }

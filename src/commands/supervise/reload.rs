@@ -1,0 +1,114 @@
+//! In: saved files of a project. Out: the project as they say now, or the findings that keep it as it is.
+//! **Invariant:** a rejected reload changes nothing but the record of its findings.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::super::{Asked, Context, LoadedProject, StoreImages, options_of};
+use super::hot::HotRules;
+use crate::error::CliError;
+use crate::event::{Event, Events};
+use crate::model::file_object::FileObjectSource;
+use crate::plan::{Intent, Starts, Up};
+use crate::state::rejected_reload::RejectedReload;
+use crate::state::{ProjectDir, ProjectRecord};
+use crate::ui::progress::Progress;
+
+fn load(context: &Context, record: &ProjectRecord) -> Result<LoadedProject, CliError> {
+    let services: Vec<String> = record.services.iter().map(ToString::to_string).collect();
+    context.load_with(options_of(record), &services, false)
+}
+
+/// Every file whose change counts, and the hot rules. Of files that are wrong, what can still be read.
+pub(super) fn inputs(context: &Context, record: &ProjectRecord) -> (Vec<PathBuf>, Result<HotRules, String>) {
+    let Ok(files) = load(context, record) else {
+        let (loaded, _, _) = crate::source::load::load(&options_of(record));
+        return (
+            loaded.map(|loaded| loaded.watched).unwrap_or_default(),
+            Ok(HotRules::default()),
+        );
+    };
+    let mut paths = files.loaded.watched.clone();
+    for service in files.project.services.values() {
+        paths.extend(
+            service
+                .env_files
+                .iter()
+                .map(|file| file.path.clone().into_std_path_buf()),
+        );
+        paths.extend(
+            service
+                .label_files
+                .iter()
+                .map(|file| file.clone().into_std_path_buf()),
+        );
+    }
+    for object in files
+        .project
+        .configs
+        .values()
+        .chain(files.project.secrets.values())
+    {
+        if let FileObjectSource::File(path) = &object.source {
+            paths.push(path.clone().into_std_path_buf());
+        }
+    }
+    (paths, HotRules::of(files))
+}
+
+/// Loads the files again and makes reality what they say. What a person stopped stays stopped, what ended by itself stays so.
+pub(super) fn reload(
+    context: &Context,
+    dir: &ProjectDir,
+    record: &ProjectRecord,
+    log: &dyn Events,
+) -> Result<(), CliError> {
+    let start = Instant::now();
+    match attempt(context, record) {
+        Ok(changes) => {
+            RejectedReload::clear(dir)?;
+            let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            log.emit(Event::ReloadAccepted {
+                generation: record.generation,
+                changes,
+                millis,
+            });
+        }
+        Err(error) => {
+            let rendered = error.text();
+            RejectedReload::write(dir, &rendered)?;
+            log.emit(Event::ReloadRejected { rendered });
+        }
+    }
+    Ok(())
+}
+
+fn attempt(context: &Context, record: &ProjectRecord) -> Result<Vec<String>, CliError> {
+    let files = load(context, record)?;
+    let prepared = files.prepare()?;
+    let intent = Intent::Up(Up {
+        services: record.services.clone(),
+        scale: record.scale.clone(),
+        start: Starts::Interrupted,
+        ..Up::default()
+    });
+    let images = StoreImages::new(context, Some(&files));
+    let preview = context.preview(&prepared, Some(&files), &intent, &images)?;
+    let changes = preview
+        .images
+        .steps
+        .iter()
+        .chain(&preview.plan.steps)
+        .map(ToString::to_string)
+        .collect();
+    let progress = Progress::new("reload", context.look(), None);
+    let _mild_failures_were_told = context.reconcile(
+        &prepared,
+        Some(&files),
+        &intent,
+        &images,
+        &progress,
+        &Asked::default(),
+    )?;
+    Ok(changes)
+}
