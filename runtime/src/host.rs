@@ -3,10 +3,14 @@
 
 use std::fs;
 
+use rcompose_container::cgroup::{self, Layout};
 use rcompose_container::host::Lack;
+use rcompose_container::rlimit;
 use rcompose_network::firewall::Nft;
 use rcompose_network::upstream::{RESOLV_CONF, ResolvConf, SYSTEMD_RESOLV_CONF};
 
+use crate::complete::asked_limits;
+use crate::request::ContainerRequest;
 use crate::runtime::RuntimeError;
 
 /// What this machine offers.
@@ -34,6 +38,15 @@ impl Host {
             processors: std::thread::available_parallelism().map_or(1, usize::from),
         })
     }
+}
+
+/// What of a request this host cannot honour, in words.
+pub(crate) fn unsupported(request: &ContainerRequest) -> Vec<String> {
+    let (group, limits) = asked_limits(request);
+    let layout = Layout::detect().unwrap_or_default();
+    let mut sentences = cgroup::unsupported(&layout, &group);
+    sentences.extend(rlimit::unsupported(&limits));
+    sentences
 }
 
 /// The host's resolver configuration: its text, and what is understood of it.

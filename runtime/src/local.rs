@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use rcompose_image::ImageStore;
 
-use crate::host::Host;
+use crate::host::{self, Host};
 use crate::lock::ProjectLock;
 use crate::record::{self, ContainerRecord};
 use crate::request::{ContainerRequest, ExecRequest, NetworkRequest, VolumeRequest};
@@ -222,6 +222,10 @@ impl Runtime for LocalRuntime {
         inherit: Option<&str>,
     ) -> Result<String, RuntimeError> {
         self.make_container(request, inherit)
+    }
+
+    fn unsupported(&self, request: &ContainerRequest) -> Vec<String> {
+        host::unsupported(request)
     }
 
     fn wire(&self, ids: &[String]) -> Result<(), RuntimeError> {

@@ -138,6 +138,10 @@ pub trait Runtime: Send + Sync {
         request: &ContainerRequest,
         inherit: Option<&str>,
     ) -> Result<String, RuntimeError>;
+    /// What of a request this host cannot honour though it starts, each as a sentence for the user: limits without a controller, mostly.
+    fn unsupported(&self, _request: &ContainerRequest) -> Vec<String> {
+        Vec::new()
+    }
     /// Gives the containers their addresses, names and ports, all in one firewall transaction; before their start.
     fn wire(&self, ids: &[String]) -> Result<(), RuntimeError>;
     /// Takes addresses, names and ports back, all in one transaction; after their stop.
