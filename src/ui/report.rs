@@ -56,6 +56,9 @@ fn plain_finding(out: &mut String, finding: &Diagnostic, sources: &SourceMap) {
     }
 }
 
+/// Characters of a line that are shown; of a longer one, those around what is pointed at.
+const WIDTH: usize = 160;
+
 /// The line of a label with carets under its bytes.
 fn excerpt(out: &mut String, label: &Label, with_text: bool, sources: &SourceMap) {
     let file = sources.file(label.span.file);
@@ -64,20 +67,31 @@ fn excerpt(out: &mut String, label: &Label, with_text: bool, sources: &SourceMap
         return;
     };
     let number = position.line.to_string();
-    let indent: String = line
+    let before = position.column - 1;
+    let characters: Vec<char> = line.chars().collect();
+    let first = if characters.len() > WIDTH {
+        before.saturating_sub(WIDTH / 3)
+    } else {
+        0
+    };
+    let shown = &characters[first.min(characters.len())..characters.len().min(first + WIDTH)];
+    let cut = |cut: bool| if cut { "…" } else { "" };
+    let (head, tail) = (cut(first > 0), cut(first + shown.len() < characters.len()));
+    let visible: String = shown.iter().collect();
+    let indent: String = head
         .chars()
-        .take(position.column - 1)
+        .chain(shown.iter().copied().take(before - first))
         .map(|c| if c == '\t' { '\t' } else { ' ' })
         .collect();
-    let left = line.chars().count().saturating_sub(position.column - 1);
-    let first_line = sources.text(label.span).lines().next().unwrap_or_default();
-    let carets = "^".repeat(first_line.trim_end().chars().count().clamp(1, left.max(1)));
+    let left = shown.len().saturating_sub(before - first);
+    let written = sources.text(label.span).lines().next().unwrap_or_default();
+    let carets = "^".repeat(written.trim_end().chars().count().clamp(1, left.max(1)));
     let text = if with_text && !label.text.is_empty() {
         format!(" {}", label.text)
     } else {
         String::new()
     };
-    push(out, &format!("  {number} | {line}"));
+    push(out, &format!("  {number} | {head}{visible}{tail}"));
     push(
         out,
         &format!("  {} | {indent}{carets}{text}", " ".repeat(number.len())),

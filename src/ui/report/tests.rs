@@ -52,6 +52,29 @@ fn frames_name_both_files() {
     }
 }
 
+#[test]
+fn of_a_long_line_the_part_in_question_is_shown() {
+    let mut sources = SourceMap::new();
+    let line = format!("{}HERE{}", "a".repeat(500), "b".repeat(500));
+    let file = sources.add("compose.yaml", line);
+    let mut findings = Diagnostics::new();
+    findings.push(Diagnostic::error("wrong", "this").label(Span::new(file, 500, 504), "it"));
+    let text = plain(&findings, &sources);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines.iter().all(|line| line.chars().count() < 180), "{text}");
+    let column = |line: &str, what: &str| {
+        line.chars()
+            .collect::<String>()
+            .find(what)
+            .map(|at| line[..at].chars().count())
+    };
+    assert!(
+        lines[1].contains("…") && column(lines[1], "HERE").is_some(),
+        "{text}"
+    );
+    assert_eq!(column(lines[1], "HERE"), column(lines[2], "^^^^ it"), "{text}");
+}
+
 /// Loads files from a directory of their own and gives what is said about them, with the directory left out.
 fn said(files: &[(&str, &str)]) -> String {
     let directory = tempfile::tempdir().expect("a directory");
