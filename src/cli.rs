@@ -99,6 +99,8 @@ pub enum When {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Work with the local image store
+    Image(commands::image::Args),
     /// List containers
     Ps(commands::ps::Args),
     /// Show what containers print

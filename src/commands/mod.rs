@@ -8,12 +8,14 @@ mod build_story;
 mod context;
 mod image_source;
 mod interrupt;
+mod listing;
 mod project;
 mod session;
 mod subject;
 mod work;
 
 pub mod exec;
+pub mod image;
 pub mod kill;
 pub mod logs;
 pub mod pause;
@@ -72,6 +74,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         return Ok(());
     };
     match command {
+        Command::Image(args) => image::run(&context, &args),
         Command::Ps(args) => ps::run(&context, &args),
         Command::Logs(args) => logs::run(&context, &args),
         Command::Exec(args) => exec::run(&context, &args),

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rcompose_runtime::state::{ContainerState, Status};
 use serde_json::Value;
 
+use super::listing::{by_template, lines};
 use super::{Context, Subject};
 use crate::error::CliError;
 use crate::state::rejected_reload::RejectedReload;
@@ -13,7 +14,6 @@ use crate::ui::age;
 use crate::ui::container_view;
 use crate::ui::print;
 use crate::ui::table::Table;
-use crate::ui::template::Template;
 
 /// Options of `rcompose ps`.
 #[derive(Debug, Clone, clap::Args)]
@@ -166,11 +166,6 @@ fn text(shown: &[ContainerState], args: &Args, now: Timestamp) -> Result<String,
     }
 }
 
-/// Each on a line of its own.
-pub(super) fn lines(items: impl Iterator<Item = String>) -> String {
-    items.map(|item| item + "\n").collect()
-}
-
 fn record(container: &ContainerState, now: Timestamp, whole: bool) -> Value {
     let mut record = container_view::record(container, now);
     if whole {
@@ -178,29 +173,6 @@ fn record(container: &ContainerState, now: Timestamp, whole: bool) -> Value {
         record["Command"] = container_view::command_text(&container.command, true).into();
     }
     record
-}
-
-/// Records by a template, one a line; a `table ` template has a header and columns.
-pub(super) fn by_template<T>(
-    template: &str,
-    items: &[T],
-    record: &dyn Fn(&T) -> Value,
-) -> Result<String, CliError> {
-    let template = Template::parse(template).map_err(|error| CliError::usage(error.to_string()))?;
-    let mut rendered = Vec::new();
-    for item in items {
-        let line = template.render(&record(item));
-        rendered.push(line.map_err(|error| CliError::usage(error.to_string()))?);
-    }
-    if template.table {
-        let header = template.header();
-        let mut table = Table::new(&header.split('\t').collect::<Vec<_>>());
-        for line in rendered {
-            table.row(line.split('\t').map(str::to_owned).collect());
-        }
-        return Ok(table.render());
-    }
-    Ok(lines(rendered.into_iter()))
 }
 
 /// The rejected reload of a project, as long as it is one.

@@ -3,6 +3,7 @@
 
 mod builder;
 pub mod cache;
+mod change;
 mod configure;
 mod copy;
 mod copy_step;
@@ -25,6 +26,7 @@ mod unpack_step;
 mod workdir_step;
 
 pub use builder::build;
+pub use change::change;
 pub use request::{BuildError, BuildEvent, BuildRequest, FindImage, NamedContext};
 
 #[cfg(test)]

@@ -1,0 +1,187 @@
+//! In: `rcompose image …`. Out: the local store of images, looked at and changed as docker spells it.
+//! **Invariant:** no image that a container is made from loses its layers, not even by force.
+
+mod inspect;
+mod list;
+mod transfer;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use rcompose_runtime::image_store::build::cache::BuildCache;
+use rcompose_runtime::image_store::{ImageError, ImageStore, Reference, Removal};
+
+use super::Context;
+use crate::error::CliError;
+use crate::ui::{age, print};
+
+/// Options of `rcompose image`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs of `rcompose image`.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Command {
+    /// Make an image of a tar of a root file system
+    Import(transfer::ImportArgs),
+    /// Show everything about images, as JSON
+    Inspect(inspect::Args),
+    /// Bring images in from an archive
+    Load(transfer::LoadArgs),
+    /// List images
+    #[command(alias = "list")]
+    Ls(list::Args),
+    /// Remove images that no name and no container needs
+    Prune(PruneArgs),
+    /// Fetch an image from its registry
+    Pull(transfer::PullArgs),
+    /// Remove images
+    #[command(alias = "remove")]
+    Rm(RemoveArgs),
+    /// Write images to an archive
+    Save(transfer::SaveArgs),
+    /// Give an image another name
+    Tag(TagArgs),
+}
+
+/// Options of `rcompose image rm`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RemoveArgs {
+    /// Take the names away even from an image with several, or one that a container uses
+    #[arg(short = 'f', long)]
+    pub force: bool,
+    /// Names or ids
+    #[arg(value_name = "IMAGE", required = true)]
+    pub images: Vec<String>,
+}
+
+/// Options of `rcompose image prune`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct PruneArgs {
+    /// Remove images with names, too, unless a container uses them
+    #[arg(short = 'a', long)]
+    pub all: bool,
+    /// Do not ask
+    #[arg(short = 'f', long)]
+    pub force: bool,
+}
+
+/// Options of `rcompose image tag`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct TagArgs {
+    /// Name or id of an image
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    /// Its further name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// Looks at the store, or changes it.
+pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
+    match &args.command {
+        Command::Import(args) => transfer::import_image(context, args),
+        Command::Inspect(args) => inspect::run(context, args),
+        Command::Load(args) => transfer::load_images(context, args),
+        Command::Ls(args) => list::run(context, args),
+        Command::Prune(args) => prune(context, args),
+        Command::Pull(args) => transfer::pull_image(context, args),
+        Command::Rm(args) => remove(context, args),
+        Command::Save(args) => transfer::save_images(context, args),
+        Command::Tag(args) => tag(context, args),
+    }
+}
+
+fn remove(context: &Context, args: &RemoveArgs) -> Result<(), CliError> {
+    let runtime = context.runtime()?;
+    let store = runtime.images()?;
+    let used = runtime.images_in_use()?;
+    let mut failed = Vec::new();
+    for name in &args.images {
+        match store.remove(name, args.force, &|id| used.contains(&id.to_string())) {
+            Ok(removal) => print::out(&story(&removal))?,
+            Err(error) => failed.push(crate::error::chain(&error)),
+        }
+    }
+    collect(context, store)?;
+    if failed.is_empty() {
+        return Ok(());
+    }
+    Err(CliError::user(failed.join("\n")))
+}
+
+/// What was removed, in docker's words.
+fn story(removal: &Removal) -> String {
+    let untagged = removal
+        .untagged
+        .iter()
+        .map(|name| format!("Untagged: {}\n", name.familiar()));
+    let deleted = removal.deleted.iter().map(|id| format!("Deleted: {id}\n"));
+    untagged.chain(deleted).collect()
+}
+
+fn prune(context: &Context, args: &PruneArgs) -> Result<(), CliError> {
+    let what = if args.all {
+        "all images that no container uses"
+    } else {
+        "all images without a name that no container uses"
+    };
+    if !args.force {
+        match print::ask(&format!("This removes {what}. Go on? [y/N] ")) {
+            Some(true) => {}
+            Some(false) => return Ok(()),
+            None => {
+                return Err(CliError::user(format!("this would remove {what}"))
+                    .with_hint("there is no terminal to ask on: give --force"));
+            }
+        }
+    }
+    let runtime = context.runtime()?;
+    let store = runtime.images()?;
+    let used = runtime.images_in_use()?;
+    let is_used = |image: &rcompose_runtime::image_store::Image| used.contains(&image.id.to_string());
+    for image in store.list()?.iter().filter(|image| !is_used(image)) {
+        let named = image.references.iter().any(|name| name.digest().is_none());
+        if named && !args.all {
+            continue;
+        }
+        match store.remove(&image.id.to_string(), true, &|id| used.contains(&id.to_string())) {
+            Ok(removal) => print::out(&story(&removal))?,
+            // Somebody else was first.
+            Err(ImageError::NoSuchImage { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let freed = collect(context, store)?;
+    print::out(&format!("Total reclaimed space: {}\n", age::size(freed)))?;
+    Ok(())
+}
+
+/// Removes layers that nobody needs; bytes freed.
+fn collect(context: &Context, store: &ImageStore) -> Result<u64, CliError> {
+    let mut kept: BTreeSet<PathBuf> = context.runtime()?.layers_in_use()?;
+    kept.extend(BuildCache::of(store).layer_directories());
+    Ok(store.collect(&kept)?.bytes)
+}
+
+fn tag(context: &Context, args: &TagArgs) -> Result<(), CliError> {
+    let store = context.runtime()?.images()?;
+    let image = find(store, &args.image)?;
+    let name = reference(&args.name)?;
+    Ok(store.tag(&image.id, &name, None)?)
+}
+
+fn find(store: &ImageStore, name: &str) -> Result<rcompose_runtime::image_store::Image, CliError> {
+    store.find(name)?.ok_or_else(|| {
+        CliError::user(format!("no such image: {name}")).with_hint("`rcompose image ls` shows what is here")
+    })
+}
+
+fn reference(text: &str) -> Result<Reference, CliError> {
+    text.parse()
+        .map_err(|error| CliError::user(crate::error::chain(&error)))
+}
