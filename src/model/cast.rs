@@ -52,7 +52,7 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
         Shape::Hosts => hosts(node),
         Shape::Ssh => ssh(node),
         Shape::TextLists => Some(text_lists(node)),
-        Shape::TextMap => map(node, &Shape::NumberOrText, true),
+        Shape::TextMap | Shape::Options => map(node, &Shape::NumberOrText, true),
         Shape::Map(inner) => map(node, inner, false),
         Shape::List(inner) => {
             let Some(items) = node.as_seq() else {

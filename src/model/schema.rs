@@ -111,6 +111,7 @@ impl Check {
             Shape::Hosts => self.hosts(node, shape, path),
             Shape::TextLists => self.text_lists(node, shape, path),
             Shape::TextMap => self.map(node, &Shape::NumberOrText, shape, path),
+            Shape::Options => self.map(node, &Shape::OrNull(&Shape::NumberOrText), shape, path),
             Shape::Map(inner) => self.map(node, inner, shape, path),
             Shape::List(inner) => match node.as_seq() {
                 Some(items) => {
@@ -244,7 +245,9 @@ impl Check {
         };
         // The specification leaves the names of networks, models and ulimits open.
         let open = matches!(path.last_key(), Some("models" | "ulimits")) || path.matches("networks");
-        let named = !open && !matches!(inner, Shape::Any | Shape::Text | Shape::NumberOrText);
+        let named = !open
+            && !matches!(inner, Shape::Any | Shape::Text | Shape::NumberOrText)
+            && !matches!(shape, Shape::Options);
         for (name, entry) in mapping.entries() {
             if named && !is_name(name) {
                 self.findings.push(

@@ -5,7 +5,7 @@ use super::shape::Shape::{
     BytesText, Count, Decimal, DeviceCount, Duration, Integer, List, Object as Obj, Pairs, Text, Texts, Wait,
     Word,
 };
-use super::shape::{Object, Shape, key};
+use super::shape::{Key, Object, key};
 
 /// `deploy:` of a service.
 pub(super) static DEPLOY: Object = Object {
@@ -69,7 +69,7 @@ static RESERVATIONS: Object = Object {
     keys: &[
         key("cpus", Decimal),
         key("memory", BytesText),
-        key("devices", DEVICES),
+        key("devices", List(&Obj(&DEVICE_REQUEST))),
         key("generic_resources", List(&Obj(&GENERIC_RESOURCE))),
     ],
     required: &[],
@@ -77,18 +77,26 @@ static RESERVATIONS: Object = Object {
     extensible: true,
 };
 
-/// Device requests of reservations and of `gpus:`.
-pub(super) const DEVICES: Shape = List(&Obj(&DEVICE_REQUEST));
+const REQUEST_KEYS: &[Key] = &[
+    key("capabilities", Texts),
+    key("driver", Text),
+    key("count", DeviceCount),
+    key("device_ids", Texts),
+    key("options", Pairs(false)),
+];
 
 static DEVICE_REQUEST: Object = Object {
     title: "a device request",
-    keys: &[
-        key("capabilities", Texts),
-        key("driver", Text),
-        key("count", DeviceCount),
-        key("device_ids", Texts),
-        key("options", Pairs(false)),
-    ],
+    keys: REQUEST_KEYS,
+    required: &["capabilities"],
+    always: &[],
+    extensible: true,
+};
+
+/// One entry of `gpus:`.
+pub(super) static GPU: Object = Object {
+    title: "a GPU request",
+    keys: REQUEST_KEYS,
     required: &[],
     always: &[],
     extensible: true,

@@ -3,7 +3,7 @@
 
 use super::service::SERVICE;
 use super::shape::Shape::{
-    Any, Choice, External, Flag, Integer, List, Map, Object as Obj, OrNull, OrText, Pairs, Text, TextMap,
+    Choice, External, Flag, Integer, List, Map, Object as Obj, OrNull, OrText, Pairs, Text, TextMap,
     TextOrTexts, Texts,
 };
 use super::shape::{Object, key};
@@ -13,7 +13,7 @@ pub(in crate::model) static FILE: Object = Object {
     title: "a Compose file",
     keys: &[
         key("name", Text),
-        key("version", Any),
+        key("version", Text),
         key("include", List(&OrText(&Obj(&INCLUDE)))),
         key("services", Map(&Obj(&SERVICE))),
         key("networks", Map(&OrNull(&Obj(&NETWORK)))),

@@ -2,11 +2,11 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::build::BUILD;
-use super::deploy::{DEPLOY, DEVICES};
+use super::deploy::{DEPLOY, GPU};
 use super::shape::Shape::{
     Any, Bytes, Choice, Command, Count, Decimal, Duration, Flag, Hosts, Integer, List, Map, Microseconds,
-    Mode, NumberOrText, Object as Obj, OptOut, OrInteger, OrNames, OrNull, OrPort, OrText, Pairs, Probe, Set,
-    Size, StrictFlag, Text, TextLists, TextMap, TextOrNull, TextOrTexts, Texts, Word,
+    Mode, NumberOrText, Object as Obj, OptOut, Options, OrInteger, OrNames, OrNull, OrPort, OrText, Pairs,
+    Probe, Set, Size, StrictFlag, Text, TextLists, TextMap, TextOrNull, TextOrTexts, Texts, Word,
 };
 use super::shape::{Key, Object, Shape, key};
 
@@ -34,7 +34,7 @@ static SERVICE_KEYS: [Key; 93] = [
     key("cgroup_parent", Text),
     key("cgroup", Word(&["host", "private"])),
     key("cpu_count", NATURAL),
-    key("cpu_percent", Decimal),
+    key("cpu_percent", Integer(0, 100)),
     key("cpu_period", Microseconds),
     key("cpu_quota", Microseconds),
     key("cpu_rt_period", Microseconds),
@@ -63,7 +63,7 @@ static SERVICE_KEYS: [Key; 93] = [
     key("external_links", Set),
     key("extra_hosts", Hosts),
     key("group_add", List(&NumberOrText)),
-    key("gpus", OrText(&DEVICES)),
+    key("gpus", OrText(&List(&Obj(&GPU)))),
     key("hostname", Text),
     key("healthcheck", Obj(&HEALTHCHECK)),
     key("image", Text),
@@ -311,7 +311,7 @@ static HEALTHCHECK: Object = Object {
 
 static LOGGING: Object = Object {
     title: "a logging section",
-    keys: &[key("driver", Text), key("options", TextMap)],
+    keys: &[key("driver", Text), key("options", Options)],
     required: &[],
     always: &[],
     extensible: true,

@@ -68,6 +68,8 @@ pub(in crate::model) enum Shape {
     Hosts,
     /// A mapping from any name to a text or number, printed as text.
     TextMap,
+    /// Like `TextMap`, but a name may stand without a value.
+    Options,
     /// A mapping from names to values of one shape.
     Map(&'static Shape),
     /// A list of values of one shape.
@@ -154,7 +156,9 @@ impl Shape {
             Self::Pairs(_) | Self::Ssh => "a mapping, or a list of `KEY=VALUE`".to_owned(),
             Self::Hosts => "a mapping of host names to addresses, or a list of `host=address`".to_owned(),
             Self::List(_) => "a list".to_owned(),
-            Self::TextMap | Self::TextLists | Self::Map(_) | Self::Object(_) => "a mapping".to_owned(),
+            Self::TextMap | Self::Options | Self::TextLists | Self::Map(_) | Self::Object(_) => {
+                "a mapping".to_owned()
+            }
             Self::OrText(shape) => format!("text, or {}", shape.expected()),
             Self::OrPort(shape) => format!("a number, text, or {}", shape.expected()),
             Self::OrNames(shape) => format!("a list of names, or {}", shape.expected()),

@@ -53,6 +53,8 @@ fn both_forms_of_everything_are_welcome() {
         "mem_limit: 67108864",
         "cpu_quota: 50ms",
         "configs: [a, {source: b, mode: 0440}]",
+        "logging: {options: {a: , b: 1}}",
+        "gpus: [{driver: d}]",
         "x-anything: {goes: [here]}",
         "provider: {type: p, options: {a: 1, b: [c, 2]}}",
     ];
@@ -63,7 +65,7 @@ fn both_forms_of_everything_are_welcome() {
 
 #[test]
 fn wrong_kinds_and_values_are_refused_at_once() {
-    let refused: [(&str, &[&str]); 25] = [
+    let refused: [(&str, &[&str]); 27] = [
         ("prots: [80]", &["unknown-key"]),
         ("hostname: 12", &["wrong-type"]),
         ("command: [a, 1]", &["wrong-type"]),
@@ -90,6 +92,11 @@ fn wrong_kinds_and_values_are_refused_at_once() {
         ("privileged: 1", &["wrong-type"]),
         ("oom_score_adj: 2000", &["out-of-range"]),
         ("scale: many", &["wrong-type"]),
+        ("cpu_percent: 150", &["out-of-range"]),
+        (
+            "deploy: {resources: {reservations: {devices: [{count: 1}]}}}",
+            &["missing-key"],
+        ),
         ("ulimits: {nofile: {soft: 1}}", &["missing-key"]),
         (
             "prots: [80]\nhostname: 12\nmem_limit: much",
@@ -104,6 +111,7 @@ fn wrong_kinds_and_values_are_refused_at_once() {
     assert_eq!(codes("web: {image: x}\n"), ["service-at-root"]);
     assert_eq!(codes("services: {\"a b\": {image: x}}\n"), ["bad-name"]);
     assert_eq!(codes("volumes:\n"), ["wrong-type"]);
+    assert_eq!(codes("version: 3\n"), ["wrong-type"]);
     assert_eq!(
         codes("volumes: {a: , b: {external: {name: c}}}\nx-y: 1\n"),
         Vec::<&str>::new()
