@@ -269,13 +269,13 @@ fn owned(paths: &[&str]) -> Vec<String> {
     paths.iter().map(|path| (*path).to_owned()).collect()
 }
 
-/// The limits asked for; the others are inherited. One above the host's own hard limit is cut down to it when it is set.
 /// The limits a request asks for: those of its control group and those of its processes.
 pub(crate) fn asked_limits(request: &ContainerRequest) -> (CgroupSpec, Vec<(u32, u64, u64)>) {
     let group = limits(&request.limits, &request.device_rules, String::new());
     (group, rlimits(request).unwrap_or_default())
 }
 
+/// The limits asked for; the others are inherited. One above the host's own hard limit is cut down to it when it is set.
 fn rlimits(request: &ContainerRequest) -> Result<Vec<(u32, u64, u64)>, String> {
     let mut limits = Vec::new();
     for (name, (soft, hard)) in &request.ulimits {

@@ -39,7 +39,16 @@ impl LocalRuntime {
                 kind: "image",
                 name: request.image.clone(),
             })?;
-        self.make_container_of(request, &image, inherit, |_| {})
+        let mut submounts = if image.id == image::HOST {
+            image::host_submounts()?
+        } else {
+            Vec::new()
+        };
+        self.make_container_of(request, &image, inherit, |spec| {
+            submounts.retain(|own| !spec.mounts.iter().any(|mount| mount.target == own.target));
+            // Below whatever was asked for.
+            spec.mounts.splice(0..0, submounts);
+        })
     }
 
     /// A container of the given layers; `adjust` has the last word on its spec.
@@ -324,7 +333,7 @@ pub(crate) fn read_spec(directory: &Path) -> Result<ContainerSpec, RuntimeError>
 }
 
 /// The names of the containers whose namespaces a request shares.
-fn shared_with(request: &ContainerRequest) -> Vec<&str> {
+pub(crate) fn shared_with(request: &ContainerRequest) -> Vec<&str> {
     let mut names = Vec::new();
     if let NetworkingRequest::Container(name) = &request.network {
         names.push(name.as_str());

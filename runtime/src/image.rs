@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
-use rcompose_container::spec::MountSource;
+use rcompose_container::spec::{MountSource, MountSpec};
 use rcompose_image::{ImageConfig, ImageError, ImageStore};
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, makedev, mknodat, setxattr};
 
@@ -152,6 +152,46 @@ pub(crate) fn hide_from_host_view(upper: &Path, roots: &Roots) -> Result<(), Run
     Ok(())
 }
 
+/// Other file systems of the host's that its root is made of (`/usr` or `/var` on a partition of their own), as read-only mounts: an overlay
+/// sees only the file system its lower directory is on. Those of [`EMPTY`] and of the kernel itself are left out.
+pub(crate) fn host_submounts() -> Result<Vec<MountSpec>, RuntimeError> {
+    let table = "/proc/self/mountinfo";
+    let text = fs::read_to_string(table).map_err(failed("read", table))?;
+    let mut targets: Vec<String> = text.lines().filter_map(submount).collect();
+    targets.sort();
+    targets.dedup();
+    let bind = |target: String| MountSpec {
+        source: MountSource::Bind {
+            path: target.clone(),
+            recursive: false,
+            create: false,
+        },
+        target,
+        read_only: true,
+        propagation: None,
+    };
+    Ok(targets.into_iter().map(bind).collect())
+}
+
+/// The mount point of a line of mountinfo, if it is a part of the system on a disk (`proc_pid_mountinfo(5)`: field 5, and the type after ` - `).
+fn submount(line: &str) -> Option<String> {
+    let (left, right) = line.split_once(" - ")?;
+    let point = left.split(' ').nth(4)?;
+    let kind = right.split(' ').next()?;
+    let on_disk = matches!(
+        kind,
+        "ext2" | "ext3" | "ext4" | "xfs" | "btrfs" | "f2fs" | "zfs" | "squashfs" | "erofs" | "overlay"
+    );
+    let part = point.strip_prefix('/')?;
+    let of_system = ["usr", "opt", "var", "etc", "lib", "srv"]
+        .iter()
+        .any(|top| Path::new(part).starts_with(top));
+    let plain = !point.contains('\\') && Path::new(point).is_dir() && part != "var/tmp";
+    // Mounts of other engines' containers are below /var/lib and are not the system's.
+    let foreign = Path::new(part).starts_with("var/lib") && part != "var/lib";
+    (on_disk && of_system && plain && !foreign).then(|| point.to_owned())
+}
+
 /// Makes the directories of `path` below `upper`, with the owners and modes they have on the host.
 fn mirror_directories(upper: &Path, path: &Path) -> Result<PathBuf, RuntimeError> {
     let (mut host, mut mirror) = (PathBuf::from("/"), upper.to_owned());
@@ -175,5 +215,28 @@ pub(crate) fn image_error(error: ImageError) -> RuntimeError {
     RuntimeError::Io {
         what: "look into the store of images".to_owned(),
         source: std::io::Error::other(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_the_system_on_other_disks_are_told_from_everything_else() {
+        let line = |point: &str, kind: &str| {
+            format!("36 25 254:1 / {point} rw,relatime shared:1 - {kind} /dev/vda2 rw")
+        };
+        assert_eq!(submount(&line("/usr", "ext4")).as_deref(), Some("/usr"));
+        for (point, kind) in [
+            ("/", "ext4"),
+            ("/proc", "proc"),
+            ("/usr", "tmpfs"),
+            ("/home", "ext4"),
+            ("/var/lib/docker/overlay2/1/merged", "overlay"),
+            ("/usr/no such", "ext4"),
+        ] {
+            assert_eq!(submount(&line(point, kind)), None, "{point} {kind}");
+        }
     }
 }

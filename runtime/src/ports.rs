@@ -10,21 +10,13 @@ use crate::network::network_error;
 use crate::request::{ContainerRequest, PortRequest};
 use crate::runtime::RuntimeError;
 
-/// A port as chosen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ChosenPort {
-    pub(crate) port: PublishedPort,
-    /// Another replica of the service publishes it too and keeps it reserved.
-    pub(crate) shared: bool,
-}
-
 /// Chooses the host ports of a container beside those in `networks`.
 pub(crate) fn choose(
     request: &ContainerRequest,
     id: &str,
     networks: &[NetworkState],
-) -> Result<Vec<ChosenPort>, RuntimeError> {
-    let mut chosen: Vec<ChosenPort> = Vec::new();
+) -> Result<Vec<PublishedPort>, RuntimeError> {
+    let mut chosen: Vec<PublishedPort> = Vec::new();
     for port in &request.ports {
         let taken = |candidate: &PublishedPort| {
             let other = networks
@@ -34,7 +26,7 @@ pub(crate) fn choose(
                 .find(|leased| leased.lease.ports.iter().any(|other| overlap(candidate, other)));
             other.map(|leased| &leased.lease)
         };
-        let own = |candidate: &PublishedPort| chosen.iter().any(|earlier| overlap(candidate, &earlier.port));
+        let own = |candidate: &PublishedPort| chosen.iter().any(|earlier| overlap(candidate, earlier));
         chosen.push(choose_one(request, port, &taken, &own)?);
     }
     Ok(chosen)
@@ -45,7 +37,7 @@ fn choose_one<'leases>(
     port: &PortRequest,
     taken: &dyn Fn(&PublishedPort) -> Option<&'leases Lease>,
     own: &dyn Fn(&PublishedPort) -> bool,
-) -> Result<ChosenPort, RuntimeError> {
+) -> Result<PublishedPort, RuntimeError> {
     let protocol = match port.protocol.as_str() {
         "tcp" => Protocol::Tcp,
         "udp" => Protocol::Udp,
@@ -69,10 +61,7 @@ fn choose_one<'leases>(
             let candidate = published(reserved.port());
             // What another container publishes is bound by its shim, unless that was killed.
             if taken(&candidate).is_none() && !own(&candidate) {
-                return Ok(ChosenPort {
-                    port: candidate,
-                    shared: false,
-                });
+                return Ok(candidate);
             }
         }
     };
@@ -84,10 +73,7 @@ fn choose_one<'leases>(
         }
         if let Some(lease) = taken(&candidate) {
             if first == last && is_replica(request, lease, &candidate) {
-                return Ok(ChosenPort {
-                    port: candidate,
-                    shared: true,
-                });
+                return Ok(candidate);
             }
             refused.get_or_insert_with(|| {
                 port_taken(&candidate, &format!("container {}", lease.container_name))
@@ -96,10 +82,7 @@ fn choose_one<'leases>(
         }
         match PortReservation::bind(host_ip, host_port, protocol) {
             Ok(_free) => {
-                return Ok(ChosenPort {
-                    port: candidate,
-                    shared: false,
-                });
+                return Ok(candidate);
             }
             Err(error @ NetworkError::PortInUse { .. }) => {
                 refused.get_or_insert_with(|| network_error(error));
@@ -193,7 +176,7 @@ mod tests {
         );
         if busy < u16::MAX {
             let chosen = choose(&request("web", Some((busy, u16::MAX))), "me", &[]).unwrap();
-            assert!(chosen[0].port.host_port > busy);
+            assert!(chosen[0].host_port > busy);
         }
     }
 
@@ -201,19 +184,19 @@ mod tests {
     fn replicas_share_a_port_and_others_do_not() {
         let networks = [held("web", 40123)];
         let shared = choose(&request("web", Some((40123, 40123))), "me", &networks).unwrap();
-        assert!(shared[0].shared);
+        assert_eq!(shared[0], networks[0].leases[0].lease.ports[0]);
         let error = choose(&request("api", Some((40123, 40123))), "me", &networks).unwrap_err();
         assert!(
             matches!(&error, RuntimeError::PortTaken { owner: Some(owner), .. } if owner == "container p-web-1"),
             "{error:?}"
         );
         let again = choose(&request("api", Some((40123, 40123))), "other", &networks).unwrap();
-        assert!(!again[0].shared, "its own lease is not in its way");
+        assert_eq!(again[0].host_port, 40123, "its own lease is not in its way");
     }
 
     #[test]
     fn a_port_left_to_the_host_is_free() {
         let chosen = choose(&request("web", None), "me", &[]).unwrap();
-        assert!(TcpListener::bind(("127.0.0.1", chosen[0].port.host_port)).is_ok());
+        assert!(TcpListener::bind(("127.0.0.1", chosen[0].host_port)).is_ok());
     }
 }

@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use rcompose_container::spec::{PortSpec, Workload};
 use rcompose_network::dns::zone::Zone;
 use rcompose_network::firewall::Firewall;
-use rcompose_network::{Lease, Leased, Netlink, NetworkState, Protocol, conntrack, ensure_bridge, name};
+use rcompose_network::{
+    Lease, Leased, Netlink, NetworkState, Protocol, PublishedPort as Published, conntrack, ensure_bridge,
+    name,
+};
 use rcompose_shim::protocol::StartPlan;
 
 use crate::atomic;
@@ -16,7 +19,7 @@ use crate::etc_files::write_etc;
 use crate::local::{LocalRuntime, Located};
 use crate::network::network_error;
 use crate::observe::{Life, Wiring};
-use crate::ports::{self, ChosenPort};
+use crate::ports;
 use crate::request::{ContainerRequest, EndpointRequest, NetworkingRequest};
 use crate::root;
 use crate::runtime::RuntimeError;
@@ -29,7 +32,9 @@ impl LocalRuntime {
         let mut waiting = Vec::new();
         for id in ids {
             if self.wiring(id)?.is_none() {
-                waiting.push(self.locate(id)?);
+                let mut located = self.locate(id)?;
+                self.rejoin(&mut located)?;
+                waiting.push(located);
             }
         }
         if waiting.is_empty() {
@@ -183,7 +188,7 @@ impl LocalRuntime {
         &self,
         located: &Located,
         networks: &mut [NetworkState],
-    ) -> Result<Vec<ChosenPort>, RuntimeError> {
+    ) -> Result<Vec<Published>, RuntimeError> {
         let record = &located.record;
         let endpoints = endpoints(&record.request);
         let mut gateway = None;
@@ -216,7 +221,7 @@ impl LocalRuntime {
                     .filter(|name| !name.is_empty() && !record.request.one_off),
                 names,
                 ports: if gateway == Some(index) {
-                    chosen.iter().map(|c| c.port.clone()).collect()
+                    chosen.clone()
                 } else {
                     Vec::new()
                 },
@@ -230,8 +235,8 @@ impl LocalRuntime {
         }
         let udp: Vec<u16> = chosen
             .iter()
-            .filter(|c| c.port.protocol == Protocol::Udp)
-            .map(|c| c.port.host_port)
+            .filter(|c| c.protocol == Protocol::Udp)
+            .map(|c| c.host_port)
             .collect();
         conntrack::flush_udp(&udp).map_err(network_error)?;
         Ok(chosen)
@@ -265,7 +270,7 @@ impl LocalRuntime {
     fn prepare_run_directory(
         &self,
         located: &Located,
-        ports: &[ChosenPort],
+        ports: &[Published],
         networks: &[NetworkState],
     ) -> Result<Wiring, RuntimeError> {
         let record = &located.record;
@@ -277,11 +282,7 @@ impl LocalRuntime {
         write_etc(&run, &record.request, &record.hostname, &attachments, networks)?;
         if !record.request.ports.is_empty() {
             let mut spec = read_spec(&located.directory)?;
-            spec.ports = ports
-                .iter()
-                .filter(|chosen| !chosen.shared)
-                .map(port_spec)
-                .collect();
+            spec.ports = ports.iter().map(port_spec).collect();
             write_spec(&located.directory, &Workload::Container(Box::new(spec)))?;
         }
         let wiring = Wiring {
@@ -327,23 +328,22 @@ pub(crate) fn find<'networks>(
         })
 }
 
-fn port_spec(chosen: &ChosenPort) -> PortSpec {
+fn port_spec(chosen: &Published) -> PortSpec {
     PortSpec {
-        host_ip: chosen.port.host_ip.map(|ip| ip.to_string()),
-        host_port: chosen.port.host_port,
-        container_port: chosen.port.container_port,
-        protocol: chosen.port.protocol.to_string(),
+        host_ip: chosen.host_ip.map(|ip| ip.to_string()),
+        host_port: chosen.host_port,
+        container_port: chosen.container_port,
+        protocol: chosen.protocol.to_string(),
     }
 }
 
-fn published(chosen: &ChosenPort) -> PublishedPort {
+fn published(chosen: &Published) -> PublishedPort {
     PublishedPort {
         host_ip: chosen
-            .port
             .host_ip
             .map_or_else(|| "0.0.0.0".to_owned(), |ip| ip.to_string()),
-        host_port: chosen.port.host_port,
-        target: chosen.port.container_port,
-        protocol: chosen.port.protocol.to_string(),
+        host_port: chosen.host_port,
+        target: chosen.container_port,
+        protocol: chosen.protocol.to_string(),
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::os::fd::AsFd;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use rcompose_runtime::runtime::{StopOptions, Waited};
 use rcompose_runtime::state::{Health, Status};
 use rcompose_runtime::{ProcessKeeper, Runtime, RuntimeError};
 
-use crate::scene::{PROJECT, Scene, eventually, network_request};
+use crate::scene::{PROJECT, Scene, eventually, fetch, network_request};
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(20)
@@ -28,15 +27,6 @@ fn port(published: Option<(u16, u16)>) -> PortRequest {
         target: 80,
         protocol: "tcp".into(),
     }
-}
-
-fn fetch(port: u16) -> std::io::Result<String> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.write_all(b"GET /index.html HTTP/1.0\r\n\r\n")?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text)?;
-    Ok(text)
 }
 
 #[test]

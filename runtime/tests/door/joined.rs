@@ -9,10 +9,11 @@ use rcompose_runtime::image_store::build::step::{
     RunStep, StepMount, StepMountSource, StepNetwork, StepRunner,
 };
 use rcompose_runtime::request::{
-    ContainerRequest, EndpointRequest, NamespaceRequest, NetworkRequest, NetworkingRequest,
+    ContainerRequest, EndpointRequest, NamespaceRequest, NetworkRequest, NetworkingRequest, PortRequest,
 };
+use rcompose_runtime::runtime::StopOptions;
 
-use crate::scene::{PROJECT, Scene, network_request};
+use crate::scene::{PROJECT, Scene, eventually, fetch, network_request};
 
 fn endpoint(network: &str, names: &[&str]) -> EndpointRequest {
     EndpointRequest {
@@ -49,6 +50,40 @@ fn a_shared_network_has_one_address_one_name_and_one_resolver() {
     );
     assert!(
         scene.inside(&main, "busybox ps").contains("sleep 2000"),
+        "one pid namespace"
+    );
+    scene.down();
+}
+
+#[test]
+fn a_shared_name_means_whoever_has_it_at_the_next_start() {
+    let scene = Scene::new("rejoin");
+    scene.network();
+    let main = scene.up(&Scene::request("main", "exec sleep 1000"));
+    let side = ContainerRequest {
+        network: NetworkingRequest::Container("p-main-1".into()),
+        pid: NamespaceRequest::Container("p-main-1".into()),
+        ..Scene::request("side", "exec sleep 2000")
+    };
+    let side = scene.up(&side);
+    for id in [&side, &main] {
+        scene.runtime.stop(id, &StopOptions::default()).unwrap();
+    }
+    scene.runtime.unwire(&[side.clone(), main.clone()]).unwrap();
+    scene.runtime.remove_container(&main, true).unwrap();
+    let main = scene.up(&Scene::request("main", "exec sleep 3000"));
+    scene.runtime.wire(std::slice::from_ref(&side)).unwrap();
+    scene.runtime.start(&side).unwrap();
+    assert_eq!(scene.state(&side).joined["p-main-1"], main);
+    for line in [
+        "cat /etc/hosts",
+        "cat /etc/hostname",
+        "busybox ip -4 -o addr show eth0",
+    ] {
+        assert_eq!(scene.inside(&side, line), scene.inside(&main, line));
+    }
+    assert!(
+        scene.inside(&side, "busybox ps").contains("sleep 3000"),
         "one pid namespace"
     );
     scene.down();
@@ -130,6 +165,57 @@ fn a_static_address_is_had_first_and_a_taken_one_is_refused() {
 }
 
 #[test]
+fn replicas_share_a_published_port() {
+    let scene = Scene::new("replicas");
+    scene.network();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let replica = |number: u32| {
+        let line = format!(
+            "busybox mkdir /srv; echo replica-{number} > /srv/index.html; exec httpd -f -p 80 -h /srv"
+        );
+        let port = PortRequest {
+            host_ip: None,
+            published: Some((free, free)),
+            target: 80,
+            protocol: "tcp".into(),
+        };
+        ContainerRequest {
+            name: format!("p-web-{number}"),
+            number,
+            ports: vec![port],
+            ..Scene::request("web", &line)
+        }
+    };
+    let ids = [scene.up(&replica(1)), scene.up(&replica(2))];
+    let mut seen = std::collections::BTreeSet::new();
+    eventually("both answer", || {
+        let answer = fetch(free).unwrap_or_default();
+        seen.extend(
+            answer
+                .lines()
+                .last()
+                .filter(|line| line.starts_with("replica-"))
+                .map(str::to_owned),
+        );
+        seen.len() == 2
+    });
+    scene.runtime.kill(&ids[0], "KILL").unwrap();
+    scene.runtime.unwire(&ids[..1]).unwrap();
+    assert!(
+        std::net::TcpListener::bind(("0.0.0.0", free)).is_err(),
+        "the other one keeps the port"
+    );
+    for _ in 0..4 {
+        assert!(fetch(free).unwrap().ends_with("replica-2\n"));
+    }
+    scene.down();
+}
+
+#[test]
 fn whoever_attaches_in_time_misses_nothing() {
     let scene = Scene::new("attach");
     let request = ContainerRequest {
@@ -187,9 +273,9 @@ fn a_build_step_leaves_its_changes_and_nothing_else() {
     let code = runner
         .run(&step, &mut |is_error, bytes| {
             if is_error {
-                errors.extend_from_slice(bytes)
+                errors.extend_from_slice(bytes);
             } else {
-                output.extend_from_slice(bytes)
+                output.extend_from_slice(bytes);
             }
         })
         .unwrap();

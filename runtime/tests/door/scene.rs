@@ -1,6 +1,8 @@
 //! A host for one test: roots of its own, a busybox image, the real shim; and a look at what is left when the test is over.
 
 use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -224,6 +226,16 @@ pub(crate) fn network_request(name: &str) -> NetworkRequest {
         reserved: vec![],
         labels: std::collections::BTreeMap::new(),
     }
+}
+
+/// What a web server on a port of this host answers.
+pub(crate) fn fetch(port: u16) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    stream.write_all(b"GET /index.html HTTP/1.0\r\n\r\n")?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Waits until the condition holds.

@@ -184,7 +184,7 @@ impl Shim {
                 Protocol::Tcp
             };
             self.ports
-                .push(PortReservation::bind(host_ip, port.host_port, protocol)?);
+                .push(PortReservation::bind_shared(host_ip, port.host_port, protocol)?);
         }
         Ok(())
     }
