@@ -10,6 +10,30 @@ pub(super) fn check(file: &Fields<'_>, findings: &mut Diagnostics) {
     for (name, volume) in file.members("volumes") {
         external(&volume, "volume", name, findings);
     }
+    for (name, network) in file
+        .members("networks")
+        .filter(|(_, network)| network.flag("external"))
+    {
+        for (key, span) in network.keys() {
+            // An empty `ipam` is what normalisation adds.
+            let said = !matches!(key, "name" | "external" | "ipam" | "attachable") && !key.starts_with("x-");
+            if said
+                || (key == "ipam"
+                    && network
+                        .child("ipam")
+                        .is_some_and(|ipam| ipam.keys().next().is_some()))
+            {
+                findings.push(
+                    Diagnostic::warning(
+                        "ignored-key",
+                        format!("the network `{name}` is external, its `{key}` is ignored"),
+                    )
+                    .label(span, "what is made elsewhere has its own")
+                    .secondary(network.find_key("external").unwrap_or(span), "external here"),
+                );
+            }
+        }
+    }
     for (section, title, sources) in [
         ("configs", "config", ["file", "environment", "content"].as_slice()),
         ("secrets", "secret", ["file", "environment"].as_slice()),

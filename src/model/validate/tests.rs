@@ -99,7 +99,7 @@ fn contradictions_are_found() {
 
 #[test]
 fn resources_say_where_they_come_from() {
-    let table: [(&str, &[&str]); 7] = [
+    let table: [(&str, &[&str]); 8] = [
         ("secrets: {s: {}}", &["no-source", "unused-resource"]),
         ("secrets: {s: {driver: d}}", &["no-source", "unused-resource"]),
         (
@@ -113,6 +113,10 @@ fn resources_say_where_they_come_from() {
         ),
         ("volumes: {v: {external: true, name: n}}", &["unused-resource"]),
         ("networks: {default: {driver: bridge}}", &[]),
+        (
+            "networks: {default: {external: true, driver: bridge}}",
+            &["ignored-key"],
+        ),
     ];
     for (lines, expected) in table {
         assert_eq!(
