@@ -99,6 +99,27 @@ pub enum When {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run a one-off command in a container of its own
+    Run(commands::run::Args),
+    /// Build or rebuild services
+    Build(commands::build::Args),
+    /// Parse, resolve and print the compose file in canonical format
+    #[command(alias = "convert")]
+    Config(commands::config::Args),
+    /// Create containers without starting them
+    Create(commands::create::Args),
+    /// Stop and remove containers and networks
+    Down(commands::down::Args),
+    /// Say what `up` would change, and why
+    Plan(commands::plan::Args),
+    /// Pull images
+    Pull(commands::pull::Args),
+    /// Change the number of replicas
+    Scale(commands::scale::Args),
+    /// Create and start everything
+    Up(commands::up::Args),
+    /// Update containers when watched files change
+    Watch(commands::watch::Args),
     /// Work with the local image store
     Image(commands::image::Args),
     /// List containers

@@ -28,7 +28,7 @@ pub struct ProjectRecord {
     pub env_files: Vec<PathBuf>,
     /// Profiles enabled.
     pub profiles: Vec<String>,
-    /// Variables of the process environment that the files refer to, with their values.
+    /// The process environment of the last `up`: what the files refer to after the next save is not known yet.
     pub environment: BTreeMap<String, String>,
     /// Whether a supervisor follows the files.
     pub live_reload: bool,
@@ -38,6 +38,8 @@ pub struct ProjectRecord {
     pub services: Vec<ServiceName>,
     /// `--scale`.
     pub scale: BTreeMap<ServiceName, u32>,
+    /// Images that a watch rule replaces are kept (`watch --prune=false`).
+    pub keep_images: bool,
     /// Services a person stopped: a reload leaves them alone.
     pub stopped: BTreeSet<ServiceName>,
 }

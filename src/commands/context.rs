@@ -87,6 +87,12 @@ impl Context {
             .filter(|value| !value.is_empty())
     }
 
+    /// Whether a variable says yes, as docker reads booleans.
+    pub fn is_set(&self, name: &str) -> bool {
+        let yes = ["1", "t", "T", "true", "TRUE", "True", "y", "yes"];
+        self.variable(name).is_some_and(|value| yes.contains(&value))
+    }
+
     /// This machine's runtime, in the roots that `RCOMPOSE_DATA_ROOT` and `RCOMPOSE_RUN_ROOT` name. Nothing is touched yet.
     pub fn runtime(&self) -> Result<&LocalRuntime, CliError> {
         if let Some(runtime) = self.runtime.get() {

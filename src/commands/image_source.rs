@@ -31,8 +31,7 @@ pub struct StoreImages<'a> {
     context: &'a Context,
     files: Option<&'a LoadedProject>,
     configuration: OnceLock<Configuration>,
-    /// What builds are asked besides what the files say.
-    pub options: BuildOptions,
+    options: BuildOptions,
 }
 
 impl<'a> StoreImages<'a> {
@@ -44,6 +43,12 @@ impl<'a> StoreImages<'a> {
             configuration: OnceLock::new(),
             options: BuildOptions::default(),
         }
+    }
+
+    /// The same with other options of builds.
+    #[must_use]
+    pub fn with_options(self, options: BuildOptions) -> Self {
+        Self { options, ..self }
     }
 
     fn runtime(&self) -> Result<&LocalRuntime, ImageError> {

@@ -3,17 +3,31 @@
 //! [`Context::operate`] and [`Context::reconcile`] (the only way to change a project), [`StoreImages`] (pull and build).
 //! **Invariant:** a verb prints through `ui` and ends with a [`CliError`], whose kind is the exit code.
 
+mod attachment;
 mod build_request;
 mod build_story;
 mod context;
+mod creation;
 mod image_source;
 mod interrupt;
 mod listing;
 mod project;
+mod run_request;
 mod session;
 mod subject;
+mod supervisor;
 mod work;
 
+pub mod build;
+pub mod config;
+pub mod create;
+pub mod down;
+pub mod plan;
+pub mod pull;
+pub mod run;
+pub mod scale;
+pub mod up;
+pub mod watch;
 pub mod exec;
 pub mod image;
 pub mod kill;
@@ -78,6 +92,16 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Ps(args) => ps::run(&context, &args),
         Command::Logs(args) => logs::run(&context, &args),
         Command::Exec(args) => exec::run(&context, &args),
+        Command::Build(args) => build::run(&context, &args),
+        Command::Config(args) => config::run(&context, &args),
+        Command::Create(args) => create::run(&context, &args),
+        Command::Down(args) => down::run(&context, &args),
+        Command::Plan(args) => plan::run(&context, &args),
+        Command::Pull(args) => pull::run(&context, &args),
+        Command::Run(args) => run::run(&context, &args),
+        Command::Scale(args) => scale::run(&context, &args),
+        Command::Up(args) => up::run(&context, &args),
+        Command::Watch(args) => watch::run(&context, &args),
         Command::Kill(args) => kill::run(&context, &args),
         Command::Pause(args) => pause::pause(&context, &args),
         Command::Restart(args) => restart::run(&context, &args),

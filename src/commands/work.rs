@@ -7,10 +7,10 @@ use super::context::Context;
 use super::image_source::StoreImages;
 use super::project::{LoadedProject, Target};
 use crate::diagnostic::Diagnostics;
-use crate::engine::{Engine, EngineError, Outcome, Prepared, Preview};
+use crate::engine::{Engine, EngineError, Executor, Failure, Outcome, Prepared, Preview};
 use crate::error::CliError;
 use crate::event::{Event, Events, Fanout};
-use crate::plan::Intent;
+use crate::plan::{Action, Intent, OnFailure, Plan, Reason, Step};
 use crate::state::ProjectRecord;
 use crate::state::event_log::EventLog;
 use crate::ui::print;
@@ -41,6 +41,7 @@ impl Context {
             quiet_pull: false,
             quiet_build: false,
             dry_run: self.globals.dry_run,
+            ignore_orphans: self.is_set("COMPOSE_IGNORE_ORPHANS"),
         }
     }
 
@@ -62,6 +63,22 @@ impl Context {
         let prepared = self.prepare_or_remember(target, &images, &progress)?;
         let files = target.files.as_ref();
         self.reconcile(&prepared, files, intent, &images, &progress, asked)
+    }
+
+    /// The same as plain lines, for a terminal that shows something else.
+    pub fn operate_plainly(&self, title: &str, target: &Target, intent: &Intent) -> Result<(), CliError> {
+        let images = StoreImages::new(self, target.files.as_ref());
+        let look = Look {
+            kind: match self.look().kind {
+                ProgressKind::Auto | ProgressKind::Tty => ProgressKind::Plain,
+                kind @ (ProgressKind::Plain | ProgressKind::Json | ProgressKind::Quiet) => kind,
+            },
+            ..self.look()
+        };
+        let progress = Progress::new(title, look, None);
+        let prepared = self.prepare_or_remember(target, &images, &progress)?;
+        self.reconcile(&prepared, None, intent, &images, &progress, &Asked::default())
+            .map(drop)
     }
 
     /// The project of the files, or, without files that can be used, as its containers remember it.
@@ -133,6 +150,56 @@ impl Context {
         engine
             .preview(prepared, intent)
             .map_err(|error| self.failure(error, files))
+    }
+
+    /// Pulls, builds or removes images, none of which waits for another; all are tried.
+    pub fn run_images(
+        &self,
+        actions: Vec<Action>,
+        images: &StoreImages<'_>,
+        progress: &Progress,
+        on_failure: OnFailure,
+    ) -> Result<(), CliError> {
+        let step = |action| Step {
+            action,
+            reason: Reason::Requested,
+            after: Vec::new(),
+            on_failure,
+        };
+        let plan = Plan {
+            steps: actions.into_iter().map(step).collect(),
+            notes: Diagnostics::new(),
+        };
+        if self.globals.dry_run {
+            for step in &plan.steps {
+                print::err(&format!(" DRY-RUN MODE - {step}\n"));
+            }
+            return Ok(());
+        }
+        self.runtime()?.prepare()?;
+        let executor = Executor {
+            runtime: self.runtime()?,
+            images,
+            events: progress,
+            cancel: self.cancel()?,
+            parallel: self.parallel(),
+            deadline: None,
+        };
+        let outcome = executor.execute(&plan);
+        progress.finish();
+        if outcome.cancelled || self.interrupts.count() > 0 {
+            return Err(CliError::interrupted());
+        }
+        let fatal: Vec<Failure> = outcome
+            .failures
+            .into_iter()
+            .filter(|failure| failure.fatal)
+            .collect();
+        if fatal.is_empty() {
+            Ok(())
+        } else {
+            Err(CliError::failures(&fatal))
+        }
     }
 
     /// An error of the engine as the end of a command.

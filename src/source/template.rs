@@ -99,6 +99,58 @@ fn collect(text: &str, names: &mut Vec<String>) {
     }
 }
 
+/// A variable as a text asks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Its name.
+    pub name: String,
+    /// `:?` or `?`.
+    pub required: bool,
+    /// After `:-` or `-`.
+    pub default: String,
+    /// After `:+` or `+`.
+    pub alternate: String,
+}
+
+/// The variables of a text with what stands after their names, those inside defaults too.
+pub fn asked(text: &str) -> Vec<Asked> {
+    let mut all = Vec::new();
+    let mut rest = text;
+    while let Some(dollar) = rest.find('$') {
+        let tail = &rest[dollar + 1..];
+        rest = match Expression::read(tail) {
+            Expression::Named { name, length } => {
+                all.push(Asked {
+                    name: name.to_owned(),
+                    ..Asked::default()
+                });
+                &tail[length..]
+            }
+            Expression::Braced {
+                name,
+                operator,
+                argument,
+                length,
+                ..
+            } => {
+                let given = |end: char| if operator.ends_with(end) { argument } else { "" }.to_owned();
+                all.push(Asked {
+                    name: name.to_owned(),
+                    required: operator.ends_with('?'),
+                    default: given('-'),
+                    alternate: given('+'),
+                });
+                all.extend(asked(argument));
+                &tail[length..]
+            }
+            Expression::Escaped => &tail[1..],
+            Expression::Literal => tail,
+            Expression::Invalid { length, .. } => &tail[length..],
+        };
+    }
+    all
+}
+
 /// What follows a `$`; lengths are in bytes without the `$`.
 enum Expression<'a> {
     /// `$$`

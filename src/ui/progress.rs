@@ -10,7 +10,7 @@ use clap::ValueEnum;
 
 use super::style::Style;
 use super::{print, report};
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::event::{Event, Events};
 use crate::source::span::SourceMap;
 
@@ -21,6 +21,28 @@ use block::Block;
 
 /// Between two drawings of the block.
 const FRAME: Duration = Duration::from_millis(100);
+
+/// An event of the supervisor as a line; with `hot` what watch rules did, too.
+pub fn news(event: &Event, hot: bool) -> Option<String> {
+    match event {
+        Event::Synced { .. } if !hot => None,
+        Event::StepDone { step, .. } if hot => words::hot(step),
+        Event::Warning { message, .. } => Some(format!("warning: {message}")),
+        Event::Synced { .. }
+        | Event::Planned { .. }
+        | Event::StepStarted { .. }
+        | Event::StepDone { .. }
+        | Event::StepFailed { .. }
+        | Event::WaitingForLock
+        | Event::PullProgress { .. }
+        | Event::BuildOutput { .. }
+        | Event::ContainerDied { .. }
+        | Event::HealthChanged { .. }
+        | Event::ReloadStarted { .. }
+        | Event::ReloadAccepted { .. }
+        | Event::ReloadRejected { .. } => words::news(event),
+    }
+}
 
 /// How progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -54,6 +76,8 @@ pub struct Look {
     pub quiet_build: bool,
     /// Nothing is really done: say so.
     pub dry_run: bool,
+    /// Leave warnings of orphans out.
+    pub ignore_orphans: bool,
 }
 
 /// Shows events.
@@ -196,6 +220,11 @@ impl Events for Progress {
     }
 
     fn note(&self, notes: &Diagnostics) {
+        let shown = |note: &&Diagnostic| !(self.look.ignore_orphans && note.code == "orphan");
+        let notes: &Diagnostics = &notes.iter().filter(shown).cloned().collect();
+        if notes.is_empty() {
+            return;
+        }
         match &self.sources {
             Some(sources) if self.kind != ProgressKind::Json => {
                 self.say("");

@@ -44,6 +44,14 @@ pub(super) fn shown(step: &StepInfo) -> Option<Shown> {
     })
 }
 
+/// A step as a watch rule takes it: restarts, builds and new containers.
+pub(super) fn hot(step: &StepInfo) -> Option<String> {
+    let told = matches!(step.verb.as_str(), "restart" | "build" | "recreate");
+    shown(step)
+        .filter(|_| told)
+        .map(|row| format!("{} {}", row.subject, row.done.to_lowercase()))
+}
+
 /// A wait is named after its service: `db to be healthy`.
 fn awaited(name: &str) -> Shown {
     let (service, condition) = name.split_once(" to ").unwrap_or((name, ""));

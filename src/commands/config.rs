@@ -1,0 +1,285 @@
+//! In: `rcompose config`. Out: the project as its files say it, resolved, or one list of what is in it.
+//! **Invariant:** nothing of the host is looked at but the files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::Context;
+use crate::error::CliError;
+use crate::graph::Graph;
+use crate::model::normalise::{View, escape_dollars, printed};
+use crate::model::{self, Outcome};
+use crate::source::load::LoadOptions;
+use crate::source::node::{Mapping, Node, Value};
+use crate::source::{emit, template, toml};
+use crate::ui::table::Table;
+use crate::ui::{print, report};
+
+/// Options of `rcompose config`.
+#[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one field a flag")]
+pub struct Args {
+    /// Format
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "yaml")]
+    pub format: Format,
+    /// Print nothing, only check
+    #[arg(short = 'q', long)]
+    pub quiet: bool,
+    /// Print the names of services, one a line
+    #[arg(long = "services")]
+    pub only_services: bool,
+    /// Print the keys of volumes, one a line
+    #[arg(long)]
+    pub volumes: bool,
+    /// Print the keys of networks, one a line
+    #[arg(long)]
+    pub networks: bool,
+    /// Print the images of services, one a line
+    #[arg(long)]
+    pub images: bool,
+    /// Print the keys of models, one a line
+    #[arg(long)]
+    pub models: bool,
+    /// Print the profiles, one a line
+    #[arg(long = "profiles")]
+    pub only_profiles: bool,
+    /// Print the variables that interpolation sees
+    #[arg(long)]
+    pub environment: bool,
+    /// Print the variables that the files ask for
+    #[arg(long)]
+    pub variables: bool,
+    /// Print the hashes that decide on recreation, of all services (*) or of some, with commas
+    #[arg(long, value_name = "SERVICES")]
+    pub hash: Option<String>,
+    /// Do not put variables in
+    #[arg(long)]
+    pub no_interpolate: bool,
+    /// Do not spell out names, networks and dependencies
+    #[arg(long)]
+    pub no_normalize: bool,
+    /// Do not make paths absolute
+    #[arg(long)]
+    pub no_path_resolution: bool,
+    /// Do not check parts against each other
+    #[arg(long)]
+    pub no_consistency: bool,
+    /// Do not read values of the services' environment
+    #[arg(long)]
+    pub no_env_resolution: bool,
+    /// Pin images to digests (refused: not there yet)
+    #[arg(long)]
+    pub resolve_image_digests: bool,
+    /// Print an override file that pins images to digests (refused: not there yet)
+    #[arg(long)]
+    pub lock_image_digests: bool,
+    /// Write to a file
+    #[arg(short = 'o', long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Services; none means all
+    #[arg(value_name = "SERVICE")]
+    pub services: Vec<String>,
+}
+
+/// Format of the project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// YAML.
+    Yaml,
+    /// JSON.
+    Json,
+    /// TOML.
+    Toml,
+}
+
+/// Prints the project.
+pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
+    for (given, flag) in [
+        (args.resolve_image_digests, "--resolve-image-digests"),
+        (args.lock_image_digests, "--lock-image-digests"),
+    ] {
+        if given {
+            return Err(CliError::unsupported_flag(flag, "it is not there yet"));
+        }
+    }
+    if args.variables {
+        return write(context, args, &variables(context)?);
+    }
+    if let Some(services) = &args.hash {
+        return write(context, args, &hashes(context, services)?);
+    }
+    let outcome = load(context, args)?;
+    let text = match &outcome.normalised {
+        _ if args.environment => environment(&outcome),
+        Some(root) => text(args, root),
+        None => String::new(),
+    };
+    if args.quiet {
+        Ok(())
+    } else {
+        write(context, args, &text)
+    }
+}
+
+fn load(context: &Context, args: &Args) -> Result<Outcome, CliError> {
+    let outcome = model::load(&model::Options {
+        source: LoadOptions {
+            interpolate: !args.no_interpolate,
+            resolve_paths: !args.no_path_resolution,
+            ..context.load_options()
+        },
+        services: args.services.clone(),
+        normalise: !args.no_normalize,
+        consistency: !args.no_consistency,
+        environment: !args.no_env_resolution,
+    });
+    if outcome.diagnostics.has_errors() || outcome.normalised.is_none() {
+        return Err(CliError::findings(&outcome.findings(), &outcome.sources));
+    }
+    if let (Some(project), false) = (&outcome.project, args.no_consistency)
+        && let Err(cycles) = Graph::of(project)
+    {
+        return Err(CliError::findings(&cycles, &outcome.sources));
+    }
+    report::print(&outcome.findings(), &outcome.sources);
+    let known = names(outcome.normalised.as_ref(), "services");
+    match args.services.iter().find(|service| !known.contains(*service)) {
+        Some(unknown) if !args.no_interpolate => Err(CliError::user(format!("no such service: {unknown}"))),
+        Some(_) | None => Ok(outcome),
+    }
+}
+
+/// Keys of a section, in the order of the file.
+fn names(root: Option<&Node>, section: &str) -> Vec<String> {
+    let section = root.and_then(|root| root.get(section)).and_then(Node::as_map);
+    section
+        .map(|section| section.keys().map(str::to_owned).collect())
+        .unwrap_or_default()
+}
+
+fn text(args: &Args, root: &Node) -> String {
+    let listed = [
+        (args.only_services, "services"),
+        (args.volumes, "volumes"),
+        (args.networks, "networks"),
+        (args.models, "models"),
+    ];
+    if let Some((_, section)) = listed.into_iter().find(|(given, _)| *given) {
+        return lines(names(Some(root), section));
+    }
+    if args.images {
+        return lines(images(root));
+    }
+    if args.only_profiles {
+        return lines(profiles(root));
+    }
+    let view = match args.format {
+        Format::Json => View::Json,
+        Format::Yaml | Format::Toml => View::Yaml,
+    };
+    let mut shown = printed(root, view);
+    if !args.no_interpolate {
+        escape_dollars(&mut shown);
+    }
+    match args.format {
+        Format::Yaml => emit::yaml(&shown),
+        Format::Json => emit::json_text(&emit::json(&shown)),
+        Format::Toml => toml::write(&shown),
+    }
+}
+
+fn lines(items: impl IntoIterator<Item = String>) -> String {
+    items.into_iter().map(|item| item + "\n").collect()
+}
+
+fn services(root: &Node) -> impl Iterator<Item = (&str, &Node)> {
+    let services = root.get("services").and_then(Node::as_map);
+    services.into_iter().flat_map(Mapping::iter)
+}
+
+/// The image of each service; one that is only built has the name its build gives.
+fn images(root: &Node) -> Vec<String> {
+    let project = root.get("name").and_then(Node::as_str).unwrap_or_default();
+    let image = |(name, service): (&str, &Node)| match service.get("image").and_then(Node::as_str) {
+        Some(image) => image.to_owned(),
+        None => format!("{project}-{name}"),
+    };
+    services(root).map(image).collect()
+}
+
+fn profiles(root: &Node) -> BTreeSet<String> {
+    let of = |(_, service)| {
+        let profiles = Node::get(service, "profiles").and_then(Node::as_seq);
+        profiles.unwrap_or_default().iter().filter_map(Node::as_str)
+    };
+    services(root).flat_map(of).map(str::to_owned).collect()
+}
+
+fn environment(outcome: &Outcome) -> String {
+    let variables = outcome.loaded.iter().flat_map(|loaded| loaded.environment.iter());
+    lines(variables.map(|(name, variable)| format!("{name}={}", variable.value)))
+}
+
+/// The variables of the files, as docker compose lists them; of one that is asked for several times, the most that is said.
+fn variables(context: &Context) -> Result<String, CliError> {
+    let options = LoadOptions {
+        interpolate: false,
+        ..context.load_options()
+    };
+    let (loaded, findings, sources) = crate::source::load::load(&options);
+    let Some(mut loaded) = loaded.filter(|_| !findings.has_errors()) else {
+        return Err(CliError::findings(&findings, &sources));
+    };
+    let mut all: BTreeMap<String, template::Asked> = BTreeMap::new();
+    loaded.root.walk_mut(&mut |node| {
+        if let Value::String(text) = &node.value {
+            for asked in template::asked(text) {
+                let known = all.entry(asked.name.clone()).or_default();
+                known.required |= asked.required;
+                if known.default.is_empty() {
+                    known.default = asked.default;
+                }
+                if known.alternate.is_empty() {
+                    known.alternate = asked.alternate;
+                }
+            }
+        }
+    });
+    let mut table = Table::new(&["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"]);
+    for (name, asked) in all {
+        table.row(vec![
+            name,
+            asked.required.to_string(),
+            asked.default,
+            asked.alternate,
+        ]);
+    }
+    Ok(table.render())
+}
+
+fn hashes(context: &Context, asked: &str) -> Result<String, CliError> {
+    let named: Vec<String> = if asked == "*" {
+        Vec::new()
+    } else {
+        asked.split(',').map(|name| name.trim().to_owned()).collect()
+    };
+    let prepared = context.load(&named)?.prepare()?;
+    let shown = prepared
+        .wanted
+        .services
+        .iter()
+        .filter(|(name, _)| named.is_empty() || named.iter().any(|asked| asked == name.as_str()))
+        .filter_map(|(name, service)| Some(format!("{name} {}", service.template.as_ref()?.config_hash)));
+    Ok(lines(shown))
+}
+
+fn write(context: &Context, args: &Args, text: &str) -> Result<(), CliError> {
+    let Some(path) = &args.output else {
+        return Ok(print::out(text)?);
+    };
+    let path = context.cwd.join(path);
+    std::fs::write(&path, text)
+        .map_err(|error| CliError::user(format!("cannot write {}: {error}", path.display())))
+}

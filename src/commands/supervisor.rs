@@ -1,0 +1,91 @@
+//! In: a project that was brought up, or is being taken down. Out: its supervisor kept alive by a shim, or ended.
+//! **Invariant:** one supervisor a project, run from the program that is installed now.
+
+use std::fs;
+use std::time::Duration;
+
+use rcompose_runtime::{LocalRuntime, ProcessKeeper};
+
+use super::Context;
+use crate::error::CliError;
+
+/// How long a supervisor may finish what it is doing.
+const GRACE: Duration = Duration::from_secs(10);
+/// Variables of the user that the supervisor works with, besides those of the project's record.
+const PASSED: [&str; 12] = [
+    "PATH",
+    "HOME",
+    "XDG_CONFIG_HOME",
+    "DOCKER_CONFIG",
+    "RCOMPOSE_SHIM",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+];
+
+fn process_name(project: &str) -> String {
+    format!("supervise-{project}")
+}
+
+/// Starts the supervisor of a project, unless one from this program runs. A project without a record needs none.
+pub(super) fn keep(context: &Context, project: &str) -> Result<(), CliError> {
+    if context.globals.dry_run || context.project_dir(project)?.read()?.is_none() {
+        return Ok(());
+    }
+    let runtime = context.runtime()?;
+    let name = process_name(project);
+    if let Some(kept) = runtime.process_state(&name)? {
+        if kept.pid.is_none_or(is_this_program) {
+            return Ok(());
+        }
+        runtime.stop_process(&name, GRACE)?;
+    }
+    Ok(runtime.keep_process(&name, keeper(context, runtime, project, &name)?)?)
+}
+
+/// Ends the supervisor of a project, if there is one.
+pub(super) fn end(context: &Context, project: &str) -> Result<(), CliError> {
+    Ok(context.runtime()?.stop_process(&process_name(project), GRACE)?)
+}
+
+/// Whether a process runs the very file this one runs; one that was replaced is another.
+fn is_this_program(pid: i32) -> bool {
+    let own = fs::read_link("/proc/self/exe");
+    let other = fs::read_link(format!("/proc/{pid}/exe"));
+    matches!((own, other), (Ok(own), Ok(other)) if own == other)
+}
+
+fn keeper(
+    context: &Context,
+    runtime: &LocalRuntime,
+    project: &str,
+    name: &str,
+) -> Result<ProcessKeeper, CliError> {
+    let program = std::env::current_exe()
+        .map_err(|error| CliError::user(format!("cannot find the rcompose program: {error}")))?;
+    let roots = runtime.roots();
+    let passed = PASSED.iter().filter_map(|name| {
+        let value = context.variable(name)?;
+        Some(format!("{name}={value}"))
+    });
+    let mut environment: Vec<String> = passed.collect();
+    environment.push(format!("RCOMPOSE_DATA_ROOT={}", roots.data().display()));
+    environment.push(format!("RCOMPOSE_RUN_ROOT={}", roots.run().display()));
+    // It sleeps nearly always: memory that a reload used is given back (mallopt(3)).
+    environment.push("MALLOC_ARENA_MAX=1".to_owned());
+    environment.push("MALLOC_TRIM_THRESHOLD_=65536".to_owned());
+    Ok(ProcessKeeper {
+        arguments: vec![
+            program.display().to_string(),
+            "supervise".to_owned(),
+            project.to_owned(),
+        ],
+        environment,
+        working_directory: "/".to_owned(),
+        log_path: roots.run_process(name)?.join("log").display().to_string(),
+    })
+}
