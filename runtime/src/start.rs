@@ -4,12 +4,13 @@
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rcompose_container::cgroup::Cgroup;
 use rcompose_container::signal;
 use rcompose_shim::protocol::{Reply, Request};
 use rcompose_shim::{Mode, ShimClient, ShimError, spawn};
+use rustix::fs::FlockOperation;
 
 use crate::inside;
 use crate::local::{LocalRuntime, Located};
@@ -21,6 +22,8 @@ use crate::start_plan;
 
 /// How much longer than its grace period the end of a container may take before its processes are killed from outside.
 const STOP_MARGIN: Duration = Duration::from_secs(15);
+/// How long a shim that told of the end may take to end itself.
+const SHIM_PATIENCE: Duration = Duration::from_secs(5);
 /// How long a shim may take for an answer that needs no waiting.
 pub(crate) const ANSWER: Duration = Duration::from_secs(30);
 
@@ -250,6 +253,20 @@ impl LocalRuntime {
         let located = self.locate(id)?;
         let reply = self.ask(&located, &Request::Resize { columns, rows })?.0;
         done(&located.record.name, reply)
+    }
+}
+
+/// Waits until the shim of an ended container has given back what it still holds: it tells of the end first, and ports and control groups
+/// follow within a millisecond or two. Whoever takes the same port next must not find it taken.
+pub(crate) fn await_last_shim(run: &Path) {
+    let Ok(lock) = File::open(run.join(rcompose_shim::LOCK_FILE)) else {
+        return;
+    };
+    let deadline = Instant::now() + SHIM_PATIENCE;
+    while rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared).is_err()
+        && Instant::now() < deadline
+    {
+        std::thread::sleep(Duration::from_micros(200));
     }
 }
 

@@ -23,6 +23,7 @@ use crate::ports;
 use crate::request::{ContainerRequest, EndpointRequest, NetworkingRequest};
 use crate::root;
 use crate::runtime::RuntimeError;
+use crate::start;
 use crate::start_plan::write_start_plan;
 use crate::state::PublishedPort;
 
@@ -117,7 +118,10 @@ impl LocalRuntime {
                         located.record.name
                     )));
                 }
-                Life::Unsettled(_) | Life::Down(_) => leaving.push(located),
+                Life::Unsettled(_) | Life::Down(_) => {
+                    start::await_last_shim(&run);
+                    leaving.push(located);
+                }
             }
         }
         if leaving.is_empty() {

@@ -164,6 +164,35 @@ fn containers_find_each_other_by_name_and_the_host_finds_their_ports() {
 }
 
 #[test]
+fn a_port_is_free_again_once_its_container_is_unwired() {
+    let scene = Scene::new("again");
+    scene.network();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    for round in 0..15 {
+        let request = ContainerRequest {
+            name: format!("p-web-{round}"),
+            service: format!("web{round}"),
+            ports: vec![port(Some((free, free)))],
+            ..Scene::request("web", "exec sleep 1000")
+        };
+        let id = scene.up(&request);
+        scene.runtime.kill(&id, "KILL").unwrap();
+        scene.runtime.unwire(std::slice::from_ref(&id)).unwrap();
+        let group = format!(
+            "/sys/fs/cgroup/pids/{}",
+            scene.runtime.roots().container_cgroup(&id)
+        );
+        assert!(!std::path::Path::new(&group).exists(), "the group went before");
+        scene.runtime.remove_container(&id, true).unwrap();
+    }
+    scene.down();
+}
+
+#[test]
 fn a_killed_shim_is_replaced_and_its_container_never_notices() {
     let scene = Scene::new("adopt");
     scene.network();
