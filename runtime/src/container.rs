@@ -25,6 +25,9 @@ pub(crate) const NEW: &str = ".new-";
 /// What the directory of a container is called while it is removed, before its id.
 pub(crate) const GONE: &str = ".gone-";
 
+/// Stands for a container that does not exist yet; its name is bound when the one that shares with it is wired.
+pub(crate) const NOBODY: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
 impl LocalRuntime {
     pub(crate) fn make_container(
         &self,
@@ -185,16 +188,13 @@ impl LocalRuntime {
             }
         }
         for name in shared_with(request) {
-            let record = record::find_by_name(&self.roots, name)?.ok_or_else(|| RuntimeError::NotFound {
-                kind: "container",
-                name: name.to_owned(),
-            })?;
-            let peer = Peer {
-                hostname: record.hostname.clone(),
-                run: text(&self.roots.run_container(&record.id))?,
-                id: record.id,
-            };
-            places.peers.insert(name.to_owned(), peer);
+            let record = record::find_by_name(&self.roots, name)?;
+            let (id, hostname) = record.map_or_else(
+                || (NOBODY.to_owned(), String::new()),
+                |record| (record.id, record.hostname),
+            );
+            let run = text(&self.roots.run_container(&id))?;
+            places.peers.insert(name.to_owned(), Peer { id, hostname, run });
         }
         if let Some(old) = inherit.map(|id| self.find(id)).transpose()?.flatten() {
             places.inherited = anonymous_by_target(&old.record);

@@ -14,6 +14,7 @@ mod local;
 mod lock;
 mod network;
 mod observe;
+mod peers;
 mod ports;
 mod process;
 mod record;

@@ -169,9 +169,18 @@ fn bring_up(
         .flatten()
         .filter(|member| member.start.as_ref().is_some_and(|start| start.restart.is_none()));
     let wired: Vec<Container> = started.map(|member| member.container.clone()).collect();
+    // Shared namespaces are bound when a container is wired, so one that is wired still is bound anew.
+    let bound = lineup.values().flatten().filter(|member| {
+        let starts = member.start.as_ref().is_some_and(|start| start.restart.is_none());
+        starts && member.state.is_some_and(|state| !state.joined.is_empty())
+    });
+    let bound: Vec<Container> = bound.map(|member| member.container.clone()).collect();
     let mut first = Vec::new();
+    if !bound.is_empty() {
+        first.push(schedule.push(Action::Unwire(bound), Reason::BeforeStart, Vec::new()));
+    }
     if !wired.is_empty() {
-        first.push(schedule.push(Action::Wire(wired), Reason::BeforeStart, Vec::new()));
+        first = vec![schedule.push(Action::Wire(wired), Reason::BeforeStart, first)];
     }
     let hooks = |service: &ServiceName| {
         let service = wanted.services.get(service);

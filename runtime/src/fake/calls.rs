@@ -128,8 +128,10 @@ impl Runtime for FakeRuntime {
             }
             let name = world.name_of(id)?;
             let (networks, ports) = world.leases(id)?;
+            let joined = world.joined(id)?;
             world.effect("wire", &name)?;
             let container = world.container(id)?;
+            container.state.joined = joined;
             container.wired = true;
             container.state.networks = networks;
             container.state.ports = ports;

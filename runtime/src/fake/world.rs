@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use crate::container::shared_with;
 use crate::fake::Behaviour;
-use crate::request::{ContainerRequest, MountRequestSource, NamespaceRequest, NetworkingRequest};
+use crate::request::{ContainerRequest, MountRequestSource, NetworkingRequest};
 use crate::runtime::RuntimeError;
 use crate::state::{ContainerState, Health, MountState, NetworkState, PublishedPort, Status, VolumeState};
 
@@ -163,27 +164,14 @@ impl World {
     }
 
     /// Names and ids of the containers whose namespaces a container shares.
-    fn joined(&mut self, id: &str) -> Result<BTreeMap<String, String>, RuntimeError> {
-        let request = &self.container(id)?.request;
-        let mut names = Vec::new();
-        if let NetworkingRequest::Container(name) = &request.network {
-            names.push(name.clone());
-        }
-        for space in [&request.pid, &request.ipc] {
-            if let NamespaceRequest::Container(name) = space {
-                names.push(name.clone());
-            }
-        }
-        let id_of = |name: &String| {
-            self.containers
-                .values()
-                .find(|c| c.state.name == *name)
-                .map(|c| c.state.id.clone())
+    pub(super) fn joined(&mut self, id: &str) -> Result<BTreeMap<String, String>, RuntimeError> {
+        let request = self.container(id)?.request.clone();
+        let id_of = |name: &str| {
+            let found = self.containers.values().find(|c| c.state.name == name);
+            let id = found.map(|c| (name.to_owned(), c.state.id.clone()));
+            id.ok_or_else(|| not_found("container", name))
         };
-        Ok(names
-            .into_iter()
-            .filter_map(|name| id_of(&name).map(|id| (name, id)))
-            .collect())
+        shared_with(&request).into_iter().map(id_of).collect()
     }
 
     pub(super) fn start(&mut self, id: &str) -> Result<(), RuntimeError> {
@@ -196,14 +184,11 @@ impl World {
             return Err(RuntimeError::Invalid(format!("container {name} is not wired")));
         }
         let shared = match &container.request.network {
-            NetworkingRequest::Container(other) => Some(other.clone()),
+            NetworkingRequest::Container(other) => container.state.joined.get_key_value(other),
             NetworkingRequest::None | NetworkingRequest::Host | NetworkingRequest::Bridges(_) => None,
         };
-        if let Some(other) = shared
-            && !self
-                .containers
-                .values()
-                .any(|c| c.state.name == other && c.is_up())
+        if let Some((other, id)) = shared.map(|(other, id)| (other.clone(), id.clone()))
+            && !self.containers.get(&id).is_some_and(Container::is_up)
         {
             return Err(RuntimeError::Invalid(format!(
                 "container {other}, whose network {name} shares, does not run"
@@ -213,9 +198,7 @@ impl World {
         let (now, pid) = (self.now(), i32::try_from(self.serial).unwrap_or(i32::MAX));
         let service = self.container(id)?.state.service.clone();
         let behaviour = self.behaviours.get(&service).cloned().unwrap_or_default();
-        let joined = self.joined(id)?;
         let container = self.container(id)?;
-        container.state.joined = joined;
         container.state.status = Status::Running;
         container.state.pid = Some(pid);
         container.state.started_at = Some(now);

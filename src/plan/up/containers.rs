@@ -40,9 +40,8 @@ impl<'a> Planner<'a> {
                 let Some(mut request) = service.replica(number) else {
                     continue;
                 };
-                let after = volumes_of(&request)
-                    .filter_map(|volume| made.get(volume).copied())
-                    .collect();
+                let volumes = volumes_of(&request).filter_map(|volume| made.get(volume));
+                let after = volumes.copied().collect();
                 let name_then = request.name.clone();
                 let mut temporary = None;
                 if let Some(holder) = holders.get(name_then.as_str()) {

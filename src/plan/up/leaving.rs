@@ -62,11 +62,12 @@ impl<'a> Planner<'a> {
         let refreshed = diffs
             .values()
             .flat_map(|diff| &diff.judged)
-            .filter(|one| {
-                matches!(
-                    one.fate,
-                    Fate::Refresh(Reason::NetworkRecreated(_) | Reason::Detached(_))
-                )
+            .filter(|one| match &one.fate {
+                Fate::Refresh(Reason::NetworkRecreated(_) | Reason::Detached(_)) => true,
+                // Shared namespaces are bound when a container is wired.
+                Fate::Refresh(_) => !one.state.joined.is_empty(),
+                Fate::Keep => !one.state.joined.is_empty() && self.start_of(one.state, None).is_some(),
+                Fate::Recreate(_) | Fate::Remove(_) => false,
             })
             .map(|one| one.state);
         let one_off = self.observed.containers.iter().filter(|state| {
