@@ -2,14 +2,15 @@
 //! **Invariant:** spans are kept; a value the schema refused is passed on as it is, so that nothing is lost.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeMap;
+mod pairs;
 
+pub(super) use self::pairs::sorted;
+use self::pairs::{hosts, map, pairs, ssh, text_lists};
 use super::command_line;
 use super::schema::shape::{Object, Shape};
 use super::schema::whole;
 use super::units;
-use crate::source::node::{Entry, Mapping, Node, Value};
-use crate::source::span::Span;
+use crate::source::node::{Mapping, Node, Value};
 
 /// The node in canonical form; none when it says nothing (empty text, `false`, an empty list).
 pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
@@ -122,19 +123,6 @@ pub(super) fn replaced(node: &Node, value: Value) -> Node {
         tag: None,
         ..node.clone()
     }
-}
-
-/// A mapping from pairs sorted by name, as the reference prints every mapping.
-pub(super) fn sorted(pairs: impl IntoIterator<Item = (String, Span, Node)>) -> Mapping {
-    let sorted: BTreeMap<String, (Span, Node)> = pairs
-        .into_iter()
-        .map(|(name, span, node)| (name, (span, node)))
-        .collect();
-    let mut mapping = Mapping::new();
-    for (name, (span, node)) in sorted {
-        mapping.insert(name, span, node);
-    }
-    mapping
 }
 
 /// A scalar as text: numbers lose the way they were written (`0x10` is `16`).
@@ -282,131 +270,6 @@ fn texts(node: &Node) -> Option<Node> {
         Some([]) => None,
         _ => Some(node.clone()),
     }
-}
-
-fn pairs(node: &Node, nulls: bool) -> Option<Node> {
-    let absent = |span: Span| {
-        if nulls {
-            Node::null(span)
-        } else {
-            Node::string("", span)
-        }
-    };
-    let pairs: Vec<(String, Span, Node)> = match &node.value {
-        Value::Map(mapping) => mapping
-            .entries()
-            .map(|(name, Entry { key_span, node })| {
-                (
-                    name.to_owned(),
-                    *key_span,
-                    text(node).unwrap_or_else(|| absent(node.span)),
-                )
-            })
-            .collect(),
-        Value::Seq(items) => items
-            .iter()
-            .filter_map(|item| item.as_str().map(|text| (item, text)))
-            .map(|(item, text)| match text.split_once('=') {
-                Some((name, value)) => (
-                    name.to_owned(),
-                    item.span,
-                    replaced(item, Value::String(value.to_owned())),
-                ),
-                None => (text.to_owned(), item.span, absent(item.span)),
-            })
-            .collect(),
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
-            return Some(node.clone());
-        }
-    };
-    (!pairs.is_empty()).then(|| replaced(node, Value::Map(sorted(pairs))))
-}
-
-/// `host=address` sorted by host, addresses of one host in their order; brackets of IPv6 addresses are dropped.
-fn hosts(node: &Node) -> Option<Node> {
-    let mut found: Vec<(String, String, Span)> = Vec::new();
-    match &node.value {
-        Value::Seq(items) => {
-            for item in items {
-                let text = item.as_str().unwrap_or_default();
-                let pair = text.split_once('=').or_else(|| text.split_once(':'));
-                if let Some((host, addresses)) = pair {
-                    let each = addresses.split(',');
-                    found.extend(each.map(|address| (host.to_owned(), address.to_owned(), item.span)));
-                }
-            }
-        }
-        Value::Map(mapping) => {
-            for (host, value) in mapping.iter() {
-                let single = value.as_str().map(|_| value);
-                for address in single.into_iter().chain(value.as_seq().into_iter().flatten()) {
-                    if let Some(text) = address.as_str() {
-                        found.push((host.to_owned(), text.to_owned(), address.span));
-                    }
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
-            return Some(node.clone());
-        }
-    }
-    found.sort_by(|left, right| left.0.cmp(&right.0));
-    let items: Vec<Node> = found
-        .into_iter()
-        .map(|(host, address, span)| {
-            let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-            Node::string(format!("{host}={}", bare.unwrap_or(&address)), span)
-        })
-        .collect();
-    (!items.is_empty()).then(|| replaced(node, Value::Seq(items)))
-}
-
-/// `default`, or `id=path`, sorted by id.
-fn ssh(node: &Node) -> Option<Node> {
-    let keys = pairs(node, true)?;
-    let mapping = keys.as_map()?;
-    let items = mapping.iter().map(|(id, path)| {
-        let path = path.as_str().filter(|path| !path.is_empty());
-        let text = path.map_or_else(|| id.to_owned(), |path| format!("{id}={path}"));
-        Node::string(text, node.span)
-    });
-    Some(replaced(node, Value::Seq(items.collect())))
-}
-
-fn text_lists(node: &Node) -> Node {
-    let Some(mapping) = node.as_map() else {
-        return node.clone();
-    };
-    let lists = mapping.entries().map(|(name, entry)| {
-        let value = &entry.node;
-        let single = std::slice::from_ref(value);
-        let items = value.as_seq().unwrap_or(single).iter().filter_map(text);
-        (
-            name.to_owned(),
-            entry.key_span,
-            Node::seq(items.collect(), value.span),
-        )
-    });
-    replaced(node, Value::Map(sorted(lists)))
-}
-
-/// Values sorted by name; an empty one stays as `null`, or as an empty text.
-fn map(node: &Node, inner: &Shape, empty_text: bool) -> Option<Node> {
-    let Some(mapping) = node.as_map() else {
-        return Some(node.clone());
-    };
-    let pairs: Vec<(String, Span, Node)> = mapping
-        .entries()
-        .map(|(name, entry)| {
-            let value = cast(&entry.node, inner).unwrap_or_else(|| match empty_text {
-                true => Node::string("", entry.node.span),
-                false if matches!(inner, Shape::Text) => Node::string("", entry.node.span),
-                false => Node::null(entry.node.span),
-            });
-            (name.to_owned(), entry.key_span, value)
-        })
-        .collect();
-    (!pairs.is_empty()).then(|| replaced(node, Value::Map(sorted(pairs))))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! wrong kind. **Invariant:** a tree without errors here can be read by `normalise` and `decode` without surprises.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod attached;
 mod build;
 mod deploy;
 mod file;

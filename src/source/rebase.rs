@@ -78,10 +78,13 @@ pub fn project(root: &mut Node, base: Base<'_>, defaults: bool) {
             continue;
         };
         if is_local && options.get("o").and_then(Node::as_str) == Some("bind") {
-            with(options, "device", &mut |device| match &mut device.value {
-                // No device is the directory itself, as compose-go has it.
-                Value::String(path) if path.is_empty() => *path = base.text("."),
-                _ => local(device, base),
+            with(options, "device", &mut |device| {
+                if device.as_str() == Some("") {
+                    // No device is the directory itself, as compose-go has it.
+                    device.value = Value::String(base.text("."));
+                } else {
+                    local(device, base);
+                }
             });
         }
     }

@@ -1,7 +1,8 @@
 //! The keys of `build:`, in the order they are printed (Compose Build Specification).
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::service::{FILE_MOUNTS, ULIMITS};
+use super::attached::FILE_MOUNTS;
+use super::service::ULIMITS;
 use super::shape::Shape::{Bytes, Flag, FlagOrText, Hosts, Pairs, Ssh, Text, TextOrTexts, Texts};
 use super::shape::{Object, key};
 

@@ -1,12 +1,13 @@
 //! The keys of a service, in the order they are printed (Compose Specification, "services top-level element").
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::attached::{DEVICE, FILE_MOUNTS, PORT, SERVICE_NETWORK, VOLUME};
 use super::build::BUILD;
 use super::deploy::{DEPLOY, GPU};
 use super::shape::Shape::{
     Any, Bytes, Choice, Command, Count, Decimal, Duration, Flag, Hosts, Integer, List, Map, Microseconds,
-    Mode, NumberOrText, Object as Obj, OptOut, Options, OrInteger, OrNames, OrNull, OrPort, OrText, Pairs,
-    Probe, Set, Size, StrictFlag, Text, TextLists, TextMap, TextOrNull, TextOrTexts, Texts, Word,
+    NumberOrText, Object as Obj, OptOut, Options, OrInteger, OrNames, OrNull, OrPort, OrText, Pairs, Probe,
+    Set, StrictFlag, Text, TextLists, TextOrNull, TextOrTexts, Texts, Word,
 };
 use super::shape::{Key, Object, Shape, key};
 
@@ -118,25 +119,8 @@ static SERVICE_KEYS: [Key; 93] = [
     key("pre_stop", List(&Obj(&HOOK))),
 ];
 
-/// `configs:` and `secrets:` of services and builds.
-pub(super) const FILE_MOUNTS: Shape = List(&OrText(&Obj(&FILE_MOUNT)));
-
 /// `ulimits:` of services and builds.
 pub(super) const ULIMITS: Shape = Map(&OrInteger(&Obj(&ULIMIT)));
-
-static FILE_MOUNT: Object = Object {
-    title: "a config or secret of a service",
-    keys: &[
-        key("source", Text),
-        key("target", Text),
-        key("uid", Text),
-        key("gid", Text),
-        key("mode", Mode),
-    ],
-    required: &[],
-    always: &[],
-    extensible: true,
-};
 
 static ULIMIT: Object = Object {
     title: "a ulimit",
@@ -261,14 +245,6 @@ static DEPENDENCY: Object = Object {
     extensible: true,
 };
 
-static DEVICE: Object = Object {
-    title: "a device",
-    keys: &[key("source", Text), key("target", Text), key("permissions", Text)],
-    required: &["source"],
-    always: &[],
-    extensible: true,
-};
-
 static PROVIDER: Object = Object {
     title: "a provider",
     keys: &[key("type", Text), key("options", TextLists)],
@@ -320,105 +296,6 @@ static LOGGING: Object = Object {
 static SERVICE_MODEL: Object = Object {
     title: "a model of a service",
     keys: &[key("endpoint_var", Text), key("model_var", Text)],
-    required: &[],
-    always: &[],
-    extensible: true,
-};
-
-static SERVICE_NETWORK: Object = Object {
-    title: "a network of a service",
-    keys: &[
-        key("aliases", Texts),
-        key("driver_opts", TextMap),
-        key("gw_priority", ANY_INTEGER),
-        key("interface_name", Text),
-        key("ipv4_address", Text),
-        key("ipv6_address", Text),
-        key("link_local_ips", Texts),
-        key("mac_address", Text),
-        key("priority", ANY_INTEGER),
-    ],
-    required: &[],
-    always: &[],
-    extensible: true,
-};
-
-static PORT: Object = Object {
-    title: "a port",
-    keys: &[
-        key("name", Text),
-        key("mode", Text),
-        key("host_ip", Text),
-        key("target", Integer(0, 65535)),
-        key("published", NumberOrText),
-        key("protocol", Text),
-        key("app_protocol", Text),
-    ],
-    required: &[],
-    always: &[],
-    extensible: true,
-};
-
-static VOLUME: Object = Object {
-    title: "a volume of a service",
-    keys: &[
-        key(
-            "type",
-            Word(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"]),
-        ),
-        key("source", Text),
-        key("target", Text),
-        key("read_only", Flag),
-        key("consistency", Text),
-        key("bind", Obj(&VOLUME_BIND)),
-        key("volume", Obj(&VOLUME_VOLUME)),
-        key("tmpfs", Obj(&VOLUME_TMPFS)),
-        key("image", Obj(&VOLUME_IMAGE)),
-    ],
-    required: &["type"],
-    always: &[],
-    extensible: true,
-};
-
-static VOLUME_BIND: Object = Object {
-    title: "the bind options of a volume",
-    keys: &[
-        key("selinux", Word(&["z", "Z"])),
-        key("propagation", Text),
-        key("create_host_path", OptOut),
-        key(
-            "recursive",
-            Word(&["enabled", "disabled", "writable", "readonly"]),
-        ),
-    ],
-    required: &[],
-    always: &[],
-    extensible: true,
-};
-
-static VOLUME_VOLUME: Object = Object {
-    title: "the volume options of a volume",
-    keys: &[
-        key("labels", Pairs(false)),
-        key("nocopy", Flag),
-        key("subpath", Text),
-    ],
-    required: &[],
-    always: &[],
-    extensible: true,
-};
-
-static VOLUME_TMPFS: Object = Object {
-    title: "the tmpfs options of a volume",
-    keys: &[key("size", Size), key("mode", NATURAL)],
-    required: &[],
-    always: &[],
-    extensible: true,
-};
-
-static VOLUME_IMAGE: Object = Object {
-    title: "the image options of a volume",
-    keys: &[key("subpath", Text)],
     required: &[],
     always: &[],
     extensible: true,

@@ -1,0 +1,136 @@
+//! What a service is attached to, in the order it is printed: networks, ports, volumes, files and devices.
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use super::shape::Shape::{
+    Flag, Integer, List, Mode, NumberOrText, Object as Obj, OptOut, OrText, Pairs, Size, Text, TextMap,
+    Texts, Word,
+};
+use super::shape::{Object, Shape, key};
+
+/// `configs:` and `secrets:` of services and builds.
+pub(super) const FILE_MOUNTS: Shape = List(&OrText(&Obj(&FILE_MOUNT)));
+
+static FILE_MOUNT: Object = Object {
+    title: "a config or secret of a service",
+    keys: &[
+        key("source", Text),
+        key("target", Text),
+        key("uid", Text),
+        key("gid", Text),
+        key("mode", Mode),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+/// One entry of `devices:`.
+pub(super) static DEVICE: Object = Object {
+    title: "a device",
+    keys: &[key("source", Text), key("target", Text), key("permissions", Text)],
+    required: &["source"],
+    always: &[],
+    extensible: true,
+};
+
+/// One entry of `networks:`.
+pub(super) static SERVICE_NETWORK: Object = Object {
+    title: "a network of a service",
+    keys: &[
+        key("aliases", Texts),
+        key("driver_opts", TextMap),
+        key("gw_priority", Integer(i64::MIN, i64::MAX)),
+        key("interface_name", Text),
+        key("ipv4_address", Text),
+        key("ipv6_address", Text),
+        key("link_local_ips", Texts),
+        key("mac_address", Text),
+        key("priority", Integer(i64::MIN, i64::MAX)),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+/// One entry of `ports:`.
+pub(super) static PORT: Object = Object {
+    title: "a port",
+    keys: &[
+        key("name", Text),
+        key("mode", Text),
+        key("host_ip", Text),
+        key("target", Integer(0, 65535)),
+        key("published", NumberOrText),
+        key("protocol", Text),
+        key("app_protocol", Text),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+/// One entry of `volumes:`.
+pub(super) static VOLUME: Object = Object {
+    title: "a volume of a service",
+    keys: &[
+        key(
+            "type",
+            Word(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"]),
+        ),
+        key("source", Text),
+        key("target", Text),
+        key("read_only", Flag),
+        key("consistency", Text),
+        key("bind", Obj(&VOLUME_BIND)),
+        key("volume", Obj(&VOLUME_VOLUME)),
+        key("tmpfs", Obj(&VOLUME_TMPFS)),
+        key("image", Obj(&VOLUME_IMAGE)),
+    ],
+    required: &["type"],
+    always: &[],
+    extensible: true,
+};
+
+static VOLUME_BIND: Object = Object {
+    title: "the bind options of a volume",
+    keys: &[
+        key("selinux", Word(&["z", "Z"])),
+        key("propagation", Text),
+        key("create_host_path", OptOut),
+        key(
+            "recursive",
+            Word(&["enabled", "disabled", "writable", "readonly"]),
+        ),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static VOLUME_VOLUME: Object = Object {
+    title: "the volume options of a volume",
+    keys: &[
+        key("labels", Pairs(false)),
+        key("nocopy", Flag),
+        key("subpath", Text),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static VOLUME_TMPFS: Object = Object {
+    title: "the tmpfs options of a volume",
+    keys: &[key("size", Size), key("mode", Integer(0, i64::MAX))],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+static VOLUME_IMAGE: Object = Object {
+    title: "the image options of a volume",
+    keys: &[key("subpath", Text)],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
