@@ -113,6 +113,12 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let outcome = load(context, args)?;
     let text = match &outcome.normalised {
         _ if args.environment => environment(&outcome),
+        // Profiles that are off count too, and normalisation leaves their services out.
+        _ if args.only_profiles => outcome
+            .loaded
+            .as_ref()
+            .map(|loaded| lines(profiles(&loaded.root)))
+            .unwrap_or_default(),
         Some(root) => text(args, root),
         None => String::new(),
     };
@@ -171,9 +177,6 @@ fn text(args: &Args, root: &Node) -> String {
     }
     if args.images {
         return lines(images(root));
-    }
-    if args.only_profiles {
-        return lines(profiles(root));
     }
     let view = match args.format {
         Format::Json => View::Json,

@@ -104,7 +104,9 @@ pub fn service(service: &mut Node, base: Base<'_>) {
             pair_values(keys, &|path| (!path.is_empty()).then(|| base.text(path)));
         });
     });
-    with(service, "extends", &mut |extends| with(extends, "file", &mut |file| local(file, base)));
+    with(service, "extends", &mut |extends| {
+        with(extends, "file", &mut |file| local(file, base))
+    });
     for key in ["env_file", "label_file"] {
         with(service, key, &mut |files| {
             each(files, &mut |file| {
