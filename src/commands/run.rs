@@ -4,7 +4,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rcompose_runtime::request::ContainerRequest;
@@ -130,7 +130,11 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     };
     let asked_for = args.tty || !args.no_tty.unwrap_or(!has_terminal());
     let terminal = Terminal {
-        tty: if args.detach { service.tty && !args.no_tty.unwrap_or(false) } else { asked_for },
+        tty: if args.detach {
+            service.tty && !args.no_tty.unwrap_or(false)
+        } else {
+            asked_for
+        },
         stdin_open: args.interactive && (!args.detach || service.stdin_open),
     };
     apply(context, args, &mut files.project, &mut service, &terminal)?;
@@ -140,7 +144,10 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let request = request(args, &files, &service, &slug, &facts)?;
     prepare_around(context, args, &mut files, &service, &slug)?;
     if context.globals.dry_run {
-        print::err(&format!(" DRY-RUN MODE - create and start container {}\n", request.name));
+        print::err(&format!(
+            " DRY-RUN MODE - create and start container {}\n",
+            request.name
+        ));
         return Ok(());
     }
     if !args.no_deps {
@@ -151,22 +158,24 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         print::out(&format!("{id}\n"))?;
         return Ok(());
     }
+    // Signals are the command's from here on.
+    context.interrupts.take_over();
     let left = attached(runtime, &id, &terminal);
     match left {
         Ok(Left::Ended(code)) => {
-            finish(context, runtime, &request.project, &id, args.rm)?;
+            finish(context, &request.project, &id, args.rm)?;
             exit(code)
         }
         Ok(Left::GivenUp(code)) => {
             runtime.kill(&id, "KILL").unwrap_or_default();
-            finish(context, runtime, &request.project, &id, args.rm)?;
+            finish(context, &request.project, &id, args.rm)?;
             exit(code)
         }
         Ok(Left::Detached) => Ok(()),
         Err(error) => {
             // It may never have begun: what was made for it goes, as far as that is possible.
             runtime.kill(&id, "KILL").unwrap_or_default();
-            finish(context, runtime, &request.project, &id, args.rm).unwrap_or_default();
+            finish(context, &request.project, &id, args.rm).unwrap_or_default();
             Err(error)
         }
     }
@@ -174,11 +183,11 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
 
 /// Twelve hexadecimal digits.
 fn slug() -> Result<String, CliError> {
-    let mut bytes = [0; 6];
+    let mut bytes = [0; 8];
     let file = std::fs::File::open("/dev/urandom");
     file.and_then(|mut file| io::Read::read_exact(&mut file, &mut bytes))
         .map_err(unprepared)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(format!("{:012x}", u64::from_be_bytes(bytes) >> 16))
 }
 
 /// Brings up what the container needs: its dependencies, and its own image, networks and volumes. For these, a service without
@@ -205,7 +214,11 @@ fn prepare_around(
     let images = StoreImages::new(context, Some(files));
     let look = context.look();
     let look = Look {
-        kind: if args.quiet { ProgressKind::Quiet } else { look.kind },
+        kind: if args.quiet {
+            ProgressKind::Quiet
+        } else {
+            look.kind
+        },
         quiet_pull: args.quiet_pull,
         quiet_build: args.quiet_build,
         ..look
@@ -217,7 +230,14 @@ fn prepare_around(
         images: image_policy(args.pull.as_deref(), args.build, false)?,
         ..Up::default()
     });
-    let done = context.reconcile(&prepared, Some(files), &intent, &images, &progress, &Asked::default());
+    let done = context.reconcile(
+        &prepared,
+        Some(files),
+        &intent,
+        &images,
+        &progress,
+        &Asked::default(),
+    );
     files.project.services.shift_remove(&name);
     done.map(drop)
 }
@@ -270,7 +290,7 @@ fn start(
     request: &ContainerRequest,
     wait_for_attach: bool,
 ) -> Result<String, CliError> {
-    let lock = lock(context, &request.project)?;
+    let lock = lock(context, &request.project, context.cancel()?)?;
     let id = runtime.create_container(request, None)?;
     let ids = [id.clone()];
     let started = runtime
@@ -286,9 +306,8 @@ fn start(
     Ok(id)
 }
 
-fn lock(context: &Context, project: &str) -> Result<ProjectLock, CliError> {
+fn lock(context: &Context, project: &str, cancel: &AtomicBool) -> Result<ProjectLock, CliError> {
     let dir = context.project_dir(project)?;
-    let cancel = context.cancel()?;
     loop {
         if let Some(lock) = dir.try_lock()? {
             return Ok(lock);
@@ -318,12 +337,6 @@ fn attached(runtime: &LocalRuntime, id: &str, terminal: &Terminal) -> Result<Lef
         relay.output(reader.into(), own).map_err(unprepared)?;
         outputs.push(OwnedFd::from(writer));
     }
-    if terminal.tty
-        && let Some((columns, rows)) = terminal::size()
-    {
-        // Before its process begins it may have no terminal yet; the first change of size sets it then.
-        runtime.resize(id, columns, rows).unwrap_or_default();
-    }
     let session = runtime.attach(
         id,
         input.as_ref().map(AsFd::as_fd),
@@ -340,6 +353,7 @@ fn attached(runtime: &LocalRuntime, id: &str, terminal: &Terminal) -> Result<Lef
     if terminal.tty
         && let Some((columns, rows)) = terminal::size()
     {
+        // A process that ended at once has no terminal any more.
         resize(columns, rows).unwrap_or_default();
     }
     let handle = Handle {
@@ -352,14 +366,9 @@ fn attached(runtime: &LocalRuntime, id: &str, terminal: &Terminal) -> Result<Lef
 }
 
 /// Gives back what the container holds of networks and ports, and removes it when asked.
-fn finish(
-    context: &Context,
-    runtime: &LocalRuntime,
-    project: &str,
-    id: &str,
-    remove: bool,
-) -> Result<(), CliError> {
-    let lock = lock(context, project)?;
+fn finish(context: &Context, project: &str, id: &str, remove: bool) -> Result<(), CliError> {
+    let runtime = context.runtime()?;
+    let lock = lock(context, project, &AtomicBool::new(false))?;
     match runtime.container(id)?.status {
         // Somebody started it again.
         Status::Running | Status::Paused | Status::Restarting => return Ok(()),

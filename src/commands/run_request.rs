@@ -140,7 +140,11 @@ fn flags_as_keys(context: &Context, args: &Args) -> Result<Service, CliError> {
         let items = texts.into_iter().map(|text| node(flag, text)).collect();
         keys.insert(key, anchor, Node::seq(items, anchor));
     };
-    let volumes = args.volume.iter().map(|text| absolute(&context.cwd, text)).collect();
+    let volumes = args
+        .volume
+        .iter()
+        .map(|text| absolute(&context.cwd, text))
+        .collect();
     list("volumes", "--volume", volumes);
     list("ports", "--publish", args.publish.clone());
     let mut services = Mapping::new();
