@@ -99,6 +99,20 @@ pub enum When {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Wait until containers end
+    Wait(commands::wait::Args),
+    /// List the images that the containers use
+    Images(commands::images::Args),
+    /// List volumes
+    Volumes(commands::volumes::Args),
+    /// List the processes in the containers
+    Top(commands::top::Args),
+    /// Print the host's side of a published port
+    Port(commands::port::Args),
+    /// List projects
+    Ls(commands::ls::Args),
+    /// Print the version
+    Version(commands::version::Args),
     /// Run a one-off command in a container of its own
     Run(commands::run::Args),
     /// Build or rebuild services

@@ -2,7 +2,7 @@
 //! **Invariant:** no image that a container is made from loses its layers, not even by force.
 
 mod inspect;
-mod list;
+pub(super) mod list;
 mod transfer;
 
 use std::collections::BTreeSet;

@@ -22,11 +22,18 @@ pub mod build;
 pub mod config;
 pub mod create;
 pub mod down;
+pub mod images;
+pub mod ls;
 pub mod plan;
+pub mod port;
 pub mod pull;
 pub mod run;
 pub mod scale;
+pub mod top;
 pub mod up;
+pub mod version;
+pub mod volumes;
+pub mod wait;
 pub mod watch;
 pub mod exec;
 pub mod image;
@@ -89,6 +96,9 @@ fn run(cli: Cli) -> Result<(), CliError> {
     };
     match command {
         Command::Image(args) => image::run(&context, &args),
+        Command::Images(args) => images::run(&context, &args),
+        Command::Ls(args) => ls::run(&context, &args),
+        Command::Port(args) => port::run(&context, &args),
         Command::Ps(args) => ps::run(&context, &args),
         Command::Logs(args) => logs::run(&context, &args),
         Command::Exec(args) => exec::run(&context, &args),
@@ -100,7 +110,11 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Pull(args) => pull::run(&context, &args),
         Command::Run(args) => run::run(&context, &args),
         Command::Scale(args) => scale::run(&context, &args),
+        Command::Top(args) => top::run(&context, &args),
         Command::Up(args) => up::run(&context, &args),
+        Command::Version(args) => version::run(&context, &args),
+        Command::Volumes(args) => volumes::run(&context, &args),
+        Command::Wait(args) => wait::run(&context, &args),
         Command::Watch(args) => watch::run(&context, &args),
         Command::Kill(args) => kill::run(&context, &args),
         Command::Pause(args) => pause::pause(&context, &args),

@@ -1,4 +1,4 @@
-//! In: a duration. Out: what Docker prints for it, such as `About a minute` (go-units, HumanDuration).
+//! In: a duration. Out: what Docker prints for it, such as `About a minute` (go-units, `HumanDuration`).
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub fn words(duration: Duration) -> String {
     }
 }
 
-/// Bytes as Docker prints sizes: decimal units, at most four significant digits (go-units, HumanSize).
+/// Bytes as Docker prints sizes: decimal units, at most four significant digits (go-units, `HumanSize`).
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
     #[expect(clippy::cast_precision_loss, reason = "at most four significant digits are printed")]
