@@ -120,6 +120,7 @@ pub fn framed(findings: &Diagnostics, sources: &SourceMap) -> String {
         if handler.render_report(&mut out, &report).is_err() {
             plain_finding(&mut out, finding, sources);
         }
+        out.push('\n');
     }
     out
 }
