@@ -267,7 +267,8 @@ fn start_plain(keeper: &ProcessKeeper) -> Result<First, ShimError> {
         .environment
         .iter()
         .filter_map(|variable| variable.split_once('='));
-    let child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(arguments)
         .env_clear()
         .envs(environment)
@@ -275,8 +276,8 @@ fn start_plain(keeper: &ProcessKeeper) -> Result<First, ShimError> {
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(open()?)
-        .stderr(open()?)
-        .spawn()
+        .stderr(open()?);
+    let child = rcompose_sys::process::spawn_with_default_signals(&mut command)
         .map_err(ShimError::system(step()))?;
     let pid = i32::try_from(child.id()).unwrap_or(0);
     // It cannot have been reaped: only this thread reaps.

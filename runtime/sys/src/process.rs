@@ -151,3 +151,13 @@ pub fn exit_now(code: i32) -> ! {
     // SAFETY: always safe; nothing of the parent is touched.
     unsafe { libc::_exit(code) }
 }
+/// Starts a program with every signal at its default and none blocked, whatever this thread blocks to read from a descriptor.
+///
+/// # Errors
+/// What [`std::process::Command::spawn`] fails with.
+pub fn spawn_with_default_signals(command: &mut std::process::Command) -> io::Result<std::process::Child> {
+    use std::os::unix::process::CommandExt as _;
+    // SAFETY: between fork and exec it makes only system calls that are async-signal-safe (rt_sigaction, rt_sigprocmask), and allocates nothing.
+    unsafe { command.pre_exec(crate::signal::reset_to_defaults) }.spawn()
+}
+
