@@ -200,6 +200,10 @@ impl Runtime for LocalRuntime {
         Ok(self.image_view(reference)?.map(|image| image.id))
     }
 
+    fn repair(&self, project: &str) -> Result<(), RuntimeError> {
+        Self::repair(self, project)
+    }
+
     fn create_network(&self, request: &NetworkRequest) -> Result<NetworkState, RuntimeError> {
         self.make_network(request)
     }

@@ -123,6 +123,11 @@ pub trait Runtime: Send + Sync {
     /// Digest of the configuration of a local image; `@host` has a constant one.
     fn image_id(&self, reference: &str) -> Result<Option<String>, RuntimeError>;
 
+    /// Mends what killed processes left behind; under the project's lock, before anything is decided.
+    fn repair(&self, _project: &str) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
     /// Makes a network. An equal one that exists is success.
     fn create_network(&self, request: &NetworkRequest) -> Result<NetworkState, RuntimeError>;
     /// Removes a network. Its absence is success; users make it [`RuntimeError::InUse`].

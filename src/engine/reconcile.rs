@@ -85,6 +85,7 @@ impl Engine<'_> {
     ) -> Result<Outcome, EngineError> {
         let dir = ProjectDir::of(self.data_root, &prepared.wanted.project);
         let lock = self.lock(&dir)?;
+        self.runtime.repair(&prepared.wanted.project)?;
         let intent = self.write_intent(&dir, &lock, intent, record)?;
         let done = self.reconcile_locked(prepared, &intent)?;
         if let Intent::Down(down) = &intent
