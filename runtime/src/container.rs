@@ -230,7 +230,7 @@ impl LocalRuntime {
     }
 
     /// Who has the name; none when the id stands for no container, or for one that is called something else.
-    fn holder_of_name(&self, name: &str, id: &str) -> Result<Option<String>, RuntimeError> {
+    pub(crate) fn holder_of_name(&self, name: &str, id: &str) -> Result<Option<String>, RuntimeError> {
         if let Some(located) = self.find(id)? {
             let record = located.record;
             let described = || {

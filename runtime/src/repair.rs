@@ -154,13 +154,14 @@ impl LocalRuntime {
         Ok(())
     }
 
-    /// What a killed command left of containers it made or removed.
+    /// What a killed command left of containers it made or removed, and of their names.
     fn sweep_project(&self, project: &str) -> Result<(), RuntimeError> {
         let containers = self.roots.project_containers(project)?;
+        let mut cut_short = false;
         for name in root::entries(&containers)? {
             let directory = containers.join(&name);
-            let complete = !name.starts_with(NEW) && !name.starts_with(GONE);
-            if !complete {
+            if name.starts_with(NEW) || name.starts_with(GONE) {
+                cut_short = true;
                 root::remove_directory(&directory)?;
             }
             for left in root::entries(&directory)?
@@ -168,6 +169,19 @@ impl LocalRuntime {
                 .filter(|name| name.starts_with(atomic::UNFINISHED))
             {
                 root::remove_file(&directory.join(left))?;
+            }
+        }
+        if cut_short { self.sweep_names() } else { Ok(()) }
+    }
+
+    /// Names of containers that are not there any more.
+    fn sweep_names(&self) -> Result<(), RuntimeError> {
+        for name in root::entries(&self.roots.data().join("names"))? {
+            let path = self.roots.container_name(&name)?;
+            let id = atomic::read(&path)?.unwrap_or_default();
+            let id = String::from_utf8_lossy(id.trim_ascii()).into_owned();
+            if self.holder_of_name(&name, &id)?.is_none() {
+                root::remove_file(&path)?;
             }
         }
         Ok(())

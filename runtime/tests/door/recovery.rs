@@ -150,6 +150,8 @@ fn a_command_killed_anywhere_leaves_nothing_past_the_next() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     assert_eq!(names.len(), 2, "{names:?}");
+    assert!(!scene.directory.join("data/names/p-unborn-1").exists());
+    assert!(!scene.directory.join("data/names/p-doomed-1").exists());
     assert_eq!(scene.inside(&kept, "echo alive"), "alive\n");
     // The names of what never was can be had again.
     for service in ["unborn", "doomed"] {
