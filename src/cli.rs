@@ -99,6 +99,8 @@ pub enum When {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Show what happened, and what happens, to a project
+    Events(commands::events::Args),
     /// Wait until containers end
     Wait(commands::wait::Args),
     /// List the images that the containers use

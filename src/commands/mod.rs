@@ -22,6 +22,7 @@ pub mod build;
 pub mod config;
 pub mod create;
 pub mod down;
+pub mod events;
 pub mod images;
 pub mod ls;
 pub mod plan;
@@ -95,6 +96,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         return Ok(());
     };
     match command {
+        Command::Events(args) => events::run(&context, &args),
         Command::Image(args) => image::run(&context, &args),
         Command::Images(args) => images::run(&context, &args),
         Command::Ls(args) => ls::run(&context, &args),
