@@ -44,7 +44,7 @@ const PURE: [&str; 12] = [
     "src/source/yaml.rs",
     "src/source/merge.rs",
     "src/source/interpolate.rs",
-    "src/engine/lower.rs",
+    "src/engine/lower",
     "src/watch/rules.rs",
     "runtime/shim/src/restart.rs",
     "runtime/network/src/ipam.rs",

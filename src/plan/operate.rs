@@ -78,9 +78,19 @@ pub(super) fn start(
     services: &[ServiceName],
     wait: bool,
 ) -> Plan {
+    let due: Vec<&ContainerState> = chosen(observed, services).filter(|state| !is_up(state)).collect();
     let lineup = lineup(observed, |state| {
-        let due = !is_up(state) && chosen(observed, services).any(|one| one.id == state.id);
-        due.then_some(Start {
+        if is_up(state) {
+            // It is left with the namespaces that ended with the container it shares them with.
+            let lender = due
+                .iter()
+                .find(|lender| state.joined.values().any(|id| *id == lender.id))?;
+            return Some(Start {
+                reason: Reason::DependencyRestarts(ServiceName::new(&lender.service)),
+                restart: Some(stop_options(wanted, state, None)),
+            });
+        }
+        due.iter().any(|one| one.id == state.id).then_some(Start {
             reason: Reason::NotRunning,
             restart: None,
         })

@@ -150,6 +150,23 @@ impl<'a> Planner<'a> {
             })
         };
         for name in self.graph.start_order() {
+            if self.up.except.contains(name) {
+                continue;
+            }
+            // Who shares the namespaces of a container that starts from nothing is left with those it had before.
+            let starting = |id: &String| {
+                let lender = self.observed.containers.iter().find(|state| state.id == *id);
+                lender.filter(|state| !is_up(state) && self.start_of(state, None).is_some())
+            };
+            for one in diffs.get_mut(name).into_iter().flat_map(|diff| &mut diff.judged) {
+                if one.fate == Fate::Keep
+                    && is_up(one.state)
+                    && let Some(lender) = one.state.joined.values().find_map(starting)
+                {
+                    let service = ServiceName::new(&lender.service);
+                    one.fate = Fate::Refresh(Reason::DependencyRestarts(service));
+                }
+            }
             let Some((cause, _)) = self
                 .graph
                 .dependencies(name)
@@ -157,9 +174,6 @@ impl<'a> Planner<'a> {
             else {
                 continue;
             };
-            if self.up.except.contains(name) {
-                continue;
-            }
             for one in diffs.get_mut(name).into_iter().flat_map(|diff| &mut diff.judged) {
                 if one.fate == Fate::Keep && is_up(one.state) {
                     one.fate = Fate::Refresh(Reason::DependencyRestarts(cause.clone()));
