@@ -252,7 +252,7 @@ fn first_process(
         rlimits: rlimits(request)?,
         oom_score_adj: request.oom_score_adj,
         terminal: request.tty,
-        terminal_size: None,
+        terminal_size: request.terminal_size,
     })
 }
 

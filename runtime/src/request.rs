@@ -49,6 +49,9 @@ pub struct ContainerRequest {
     pub domainname: Option<String>,
     /// Pseudo terminal.
     pub tty: bool,
+    /// Columns and rows of the terminal at first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal_size: Option<(u16, u16)>,
     /// Keep standard input open.
     pub stdin_open: bool,
     /// Reaper as first process.
@@ -137,6 +140,7 @@ impl ContainerRequest {
             hostname: None,
             domainname: None,
             tty: false,
+            terminal_size: None,
             stdin_open: false,
             init: false,
             privileged: false,

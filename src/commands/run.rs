@@ -30,7 +30,7 @@ use crate::state::ProjectLock;
 use crate::ui::print;
 use crate::ui::progress::{Look, Progress, ProgressKind};
 use crate::ui::relay::Relay;
-use crate::ui::terminal::{self, RawMode, Signals};
+use crate::ui::terminal::{RawMode, Signals};
 
 /// Options of `rcompose run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -349,18 +349,11 @@ fn attached(runtime: &LocalRuntime, id: &str, terminal: &Terminal) -> Result<Lef
     } else {
         None
     };
-    let resize = |columns, rows| runtime.resize(id, columns, rows);
-    if terminal.tty
-        && let Some((columns, rows)) = terminal::size()
-    {
-        // A process that ended at once has no terminal any more.
-        resize(columns, rows).unwrap_or_default();
-    }
     let handle = Handle {
         end: session.as_fd(),
         wait: &|| session.wait(None),
         signal: &|signal| runtime.kill(id, &signal.to_string()),
-        resize: &resize,
+        resize: &|columns, rows| runtime.resize(id, columns, rows),
     };
     stay(&mut relay, &handle, &signals)
 }

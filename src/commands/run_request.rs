@@ -22,6 +22,7 @@ use crate::model::{Project, Service};
 use crate::source::env::{EnvFormat, read_env_file};
 use crate::source::node::{Mapping, Node};
 use crate::source::span::{SourceMap, Span};
+use crate::ui::terminal;
 
 /// What is known before flags are read.
 pub(super) struct Terminal {
@@ -116,6 +117,7 @@ pub(super) fn request(
             }
         }
     }
+    request.terminal_size = terminal::size().filter(|_| request.tty && !args.detach);
     if let Some(name) = &args.name {
         request.name.clone_from(name);
     }

@@ -168,6 +168,7 @@ fn request(
         hostname: service.hostname.clone(),
         domainname: service.domainname.clone(),
         tty: service.tty,
+        terminal_size: None,
         stdin_open: service.stdin_open,
         init: service.init,
         privileged: service.privileged,
