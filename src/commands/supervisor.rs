@@ -67,6 +67,9 @@ fn keeper(
 ) -> Result<ProcessKeeper, CliError> {
     let program = std::env::current_exe()
         .map_err(|error| CliError::user(format!("cannot find the rcompose program: {error}")))?;
+    // Replaced by an upgrade while this runs, the kernel says so in the name (proc_pid_exe(5)); the new one is meant.
+    let program = program.display().to_string();
+    let program = program.strip_suffix(" (deleted)").unwrap_or(&program);
     let roots = runtime.roots();
     let passed = PASSED.iter().filter_map(|name| {
         let value = context.variable(name)?;
@@ -80,7 +83,7 @@ fn keeper(
     environment.push("MALLOC_TRIM_THRESHOLD_=65536".to_owned());
     Ok(ProcessKeeper {
         arguments: vec![
-            program.display().to_string(),
+            program.to_owned(),
             "supervise".to_owned(),
             project.to_owned(),
         ],
