@@ -40,13 +40,20 @@ pub(crate) struct ShimState {
     status: String,
     pub(crate) pid: i32,
     start_time: u64,
-    shim_pid: i32,
+    pub(crate) shim_pid: i32,
     shim_start_time: u64,
     boot_id: String,
     started_at: String,
     health: String,
     restart_count: u32,
     exit_code: i32,
+}
+
+impl ShimState {
+    /// Whether the shim that wrote it is still there.
+    pub(crate) fn shim_is_alive(&self) -> bool {
+        is_alive(self.shim_pid, self.shim_start_time)
+    }
 }
 
 /// `exit.json`; written by the shim.
@@ -135,7 +142,7 @@ impl LocalRuntime {
         if state.status == "exited" {
             return Ok(Life::Down(Some(state)));
         }
-        Ok(if is_alive(state.shim_pid, state.shim_start_time) {
+        Ok(if state.shim_is_alive() {
             Life::Kept(state)
         } else if state.pid > 0 && is_alive(state.pid, state.start_time) {
             Life::Orphaned(state)

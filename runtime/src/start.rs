@@ -21,9 +21,11 @@ use crate::runtime::{RuntimeError, StopOptions};
 use crate::start_plan;
 
 /// How much longer than its grace period the end of a container may take before its processes are killed from outside.
-const STOP_MARGIN: Duration = Duration::from_secs(15);
+const STOP_MARGIN: Duration = Duration::from_secs(10);
 /// How long a shim that told of the end may take to end itself.
 const SHIM_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a shim may take to end once everything it keeps was killed from outside.
+const ANSWER_AFTER_KILL: Duration = Duration::from_secs(1);
 /// How long a shim may take for an answer that needs no waiting.
 pub(crate) const ANSWER: Duration = Duration::from_secs(30);
 
@@ -163,12 +165,22 @@ impl LocalRuntime {
         }
     }
 
-    /// The last resort: everything in the control group is killed, and a new shim settles the end.
+    /// The last resort: everything in the control group is killed, and a shim that does not answer too; a new one settles the end.
     fn end_by_force(&self, located: &Located, run: &Path) -> Result<(), RuntimeError> {
         let name = &located.record.name;
         let group = Cgroup::at(&self.roots.container_cgroup(&located.record.id))
             .map_err(|error| cgroup_error(name, &error))?;
         group.kill_all().map_err(|error| cgroup_error(name, &error))?;
+        if let Life::Kept(state) = self.life(run)? {
+            // It may have come to itself and be on its way out.
+            await_last_shim_for(run, ANSWER_AFTER_KILL);
+            if let Some(pid) = rustix::process::Pid::from_raw(state.shim_pid)
+                && state.shim_is_alive()
+            {
+                let _ended = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                await_last_shim(run);
+            }
+        }
         match self.life(run)? {
             Life::Orphaned(_) | Life::Unsettled(_) => self.adopt(run, name),
             Life::Kept(_) | Life::Down(_) => Ok(()),
@@ -259,10 +271,14 @@ impl LocalRuntime {
 /// Waits until the shim of an ended container has given back what it still holds: it tells of the end first, and ports and control groups
 /// follow within a millisecond or two. Whoever takes the same port next must not find it taken.
 pub(crate) fn await_last_shim(run: &Path) {
+    await_last_shim_for(run, SHIM_PATIENCE);
+}
+
+fn await_last_shim_for(run: &Path, patience: Duration) {
     let Ok(lock) = File::open(run.join(rcompose_shim::LOCK_FILE)) else {
         return;
     };
-    let deadline = Instant::now() + SHIM_PATIENCE;
+    let deadline = Instant::now() + patience;
     while rustix::fs::flock(&lock, FlockOperation::NonBlockingLockShared).is_err()
         && Instant::now() < deadline
     {

@@ -220,3 +220,71 @@ fn a_restart_by_policy_outlives_its_shim() {
     });
     scene.down();
 }
+
+#[test]
+fn a_shim_that_answers_nobody_does_not_keep_its_container() {
+    let scene = Scene::new("deaf");
+    scene.network();
+    let id = scene.up(&Scene::request("web", "exec sleep 1000"));
+    let shim = shim_of(&scene, &id);
+    let pid = rustix::process::Pid::from_raw(shim).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::STOP).unwrap();
+    let at_once = StopOptions {
+        grace: Some(Duration::ZERO),
+        ..StopOptions::default()
+    };
+    scene.runtime.stop(&id, &at_once).unwrap();
+    assert!(matches!(scene.state(&id).status, Status::Exited { .. }));
+    eventually("the shim is gone", || is_gone(shim));
+    scene.down();
+}
+
+#[test]
+fn commands_of_many_projects_do_not_disturb_each_other() {
+    let scene = Scene::new("many");
+    scene.network();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let scene = &scene;
+        let done = &done;
+        let workers: Vec<_> = (0..3)
+            .map(|worker| {
+                scope.spawn(move || {
+                    let runtime = scene.another_runtime();
+                    for round in 0..8 {
+                        let project = format!("many{worker}");
+                        let request = ContainerRequest {
+                            name: format!("{project}-web-{round}"),
+                            project,
+                            ..Scene::request("web", "exec sleep 1000")
+                        };
+                        let id = runtime.create_container(&request, None).unwrap();
+                        runtime.wire(std::slice::from_ref(&id)).unwrap();
+                        runtime.start(&id).unwrap();
+                        let state = runtime.container(&id).unwrap();
+                        assert_eq!(state.status, Status::Running, "{state:?}");
+                        assert!(state.networks["net"].is_some(), "{state:?}");
+                        runtime.kill(&id, "KILL").unwrap();
+                        runtime.unwire(std::slice::from_ref(&id)).unwrap();
+                        runtime.remove_container(&id, true).unwrap();
+                    }
+                })
+            })
+            .collect();
+        scope.spawn(move || {
+            let runtime = scene.another_runtime();
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                runtime.repair(PROJECT).unwrap();
+            }
+        });
+        let results: Vec<_> = workers
+            .into_iter()
+            .map(std::thread::ScopedJoinHandle::join)
+            .collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        for result in results {
+            result.unwrap();
+        }
+    });
+    scene.down();
+}
