@@ -6,11 +6,16 @@ use std::fmt;
 
 use memchr::{memchr, memmem};
 
+/// Characters of a time with nine digits of fraction.
+const WHOLE_TIME: usize = "2026-01-02T03:04:05.123456789Z".len();
+
 /// One piece of output, as the container wrote it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
     /// The text as a JSON string without its quotes.
     escaped: &'a [u8],
+    /// The time as written.
+    written: &'a str,
     /// Written to standard error.
     pub stderr: bool,
     /// When.
@@ -33,7 +38,8 @@ impl<'a> Record<'a> {
         // Quotes inside the text are escaped, so the last key is the real one.
         let key = br#"","time":""#;
         let at = memmem::rfind(line, key)?;
-        let time = Moment::parse(std::str::from_utf8(&line[at + key.len()..]).ok()?)?;
+        let written = std::str::from_utf8(&line[at + key.len()..]).ok()?;
+        let time = Moment::parse(written)?;
         let head = &line[..at];
         let (escaped, stderr) = match head.strip_suffix(br#"","stream":"stdout"#) {
             Some(escaped) => (escaped, false),
@@ -41,9 +47,19 @@ impl<'a> Record<'a> {
         };
         Some(Self {
             escaped,
+            written,
             stderr,
             time,
         })
+    }
+
+    /// Appends the time with nine digits of fraction, as `logs -t` prints it.
+    pub fn append_time(&self, out: &mut Vec<u8>) {
+        if self.written.len() == WHOLE_TIME {
+            out.extend_from_slice(self.written.as_bytes());
+        } else {
+            out.extend_from_slice(self.time.to_string().as_bytes());
+        }
     }
 
     /// Appends the text to `out`. It ends in a line feed unless the line goes on in the next record of the same stream.
@@ -129,7 +145,7 @@ impl Moment {
 }
 
 impl fmt::Display for Moment {
-    /// With nine digits of fraction, as `logs -t` prints it.
+    /// RFC 3339 with nine digits of fraction.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = (self.date / 10_000, self.date / 100 % 100, self.date % 100);
         let (second, nanosecond) = (self.time / 1_000_000_000, self.time % 1_000_000_000);

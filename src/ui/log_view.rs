@@ -90,7 +90,7 @@ impl LogView {
         if unended.is_empty() {
             out.extend_from_slice(shown.prefix.as_bytes());
             if self.look.timestamps {
-                out.extend_from_slice(record.time.to_string().as_bytes());
+                record.append_time(out);
                 out.push(b' ');
             }
         } else {
