@@ -11,8 +11,9 @@ use std::time::{Duration, Instant};
 use rcompose_runtime::Runtime;
 
 use super::step::{ImageSource, StepError};
-use crate::event::{Event, Events, Kind, StepInfo};
-use crate::plan::{Action, Container, OnFailure, Plan, Reason, Step, StepId};
+use super::tell::{describe, info};
+use crate::event::{Event, Events};
+use crate::plan::{Action, Container, OnFailure, Plan, StepId};
 
 /// How often a cancellation by the user is looked for while steps run.
 const CANCEL_CHECK: Duration = Duration::from_millis(50);
@@ -360,42 +361,4 @@ fn only_waits(action: &Action) -> bool {
         action,
         Action::Wait { .. } | Action::Stop(..) | Action::Restart(..) | Action::RunHook(..)
     )
-}
-
-fn info(at: usize, step: &Step) -> StepInfo {
-    StepInfo {
-        id: at,
-        verb: step.action.verb().to_owned(),
-        kind: kind(&step.action),
-        name: step.action.subject(),
-        reason: step.reason.to_string(),
-    }
-}
-
-fn kind(action: &Action) -> Kind {
-    match action {
-        Action::PullImage { .. } | Action::BuildImage { .. } | Action::RemoveImage { .. } => Kind::Image,
-        Action::CreateNetwork(_) | Action::RemoveNetwork { .. } => Kind::Network,
-        Action::CreateVolume(_) | Action::RemoveVolume { .. } => Kind::Volume,
-        Action::Wire(_) | Action::Unwire(_) => Kind::Containers,
-        Action::Wait { .. } => Kind::Service,
-        Action::CreateContainer { .. }
-        | Action::Start(_)
-        | Action::Stop(..)
-        | Action::Restart(..)
-        | Action::Kill(..)
-        | Action::Pause(_)
-        | Action::Unpause(_)
-        | Action::RunHook(..)
-        | Action::Rename { .. }
-        | Action::RemoveContainer { .. } => Kind::Container,
-    }
-}
-
-fn describe(step: &Step) -> String {
-    let what = format!("{} {}", step.action.verb(), step.action.subject());
-    if let Reason::NeededBy(service) = &step.reason {
-        return format!("dependency of {service} failed: {what}");
-    }
-    what
 }

@@ -8,6 +8,7 @@ mod observe;
 mod prepare;
 mod reconcile;
 mod step;
+mod tell;
 
 pub use execute::{Executor, Failure, Outcome};
 pub use inputs::read_inputs;
