@@ -38,6 +38,8 @@ pub struct ProjectRecord {
     pub services: Vec<ServiceName>,
     /// `--scale`.
     pub scale: BTreeMap<ServiceName, u32>,
+    /// Dependencies of `services` are left alone (`--no-deps`).
+    pub no_deps: bool,
     /// Images that a watch rule replaces are kept (`watch --prune=false`).
     pub keep_images: bool,
     /// Services a person stopped: a reload leaves them alone.

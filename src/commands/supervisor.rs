@@ -52,6 +52,13 @@ pub(super) fn end(context: &Context, project: &str) -> Result<(), CliError> {
     Ok(context.runtime()?.stop_process(&process_name(project), GRACE)?)
 }
 
+/// Ends the supervisor that calls it: its shim would start it again otherwise. Returns only when there is no shim.
+pub(super) fn leave(context: &Context, project: &str) -> Result<(), CliError> {
+    Ok(context
+        .runtime()?
+        .stop_process(&process_name(project), Duration::ZERO)?)
+}
+
 /// Whether a process runs the very file this one runs; one that was replaced is another.
 fn is_this_program(pid: i32) -> bool {
     let own = fs::read_link("/proc/self/exe");
@@ -82,11 +89,7 @@ fn keeper(
     environment.push("MALLOC_ARENA_MAX=1".to_owned());
     environment.push("MALLOC_TRIM_THRESHOLD_=65536".to_owned());
     Ok(ProcessKeeper {
-        arguments: vec![
-            program.to_owned(),
-            "supervise".to_owned(),
-            project.to_owned(),
-        ],
+        arguments: vec![program.to_owned(), "supervise".to_owned(), project.to_owned()],
         environment,
         working_directory: "/".to_owned(),
         log_path: roots.run_process(name)?.join("log").display().to_string(),

@@ -7,6 +7,7 @@ use crate::engine::Prepared;
 use crate::error::CliError;
 use crate::plan::{Intent, Recreate, Starts, Up};
 use crate::state::ProjectRecord;
+use crate::state::rejected_reload::RejectedReload;
 use crate::ui::progress::{Look, Progress};
 use crate::ui::report;
 
@@ -277,7 +278,12 @@ impl<'a> Bringing<'a> {
         let files = Some(&self.files);
         self.context
             .reconcile(&self.prepared, files, &intent, &images, &progress, &asked)
-            .map(drop)
+            .map(drop)?;
+        if !self.context.globals.dry_run {
+            // Files that an `up` accepts are right, whatever was wrong with them before.
+            RejectedReload::clear(&self.context.project_dir(&self.name())?)?;
+        }
+        Ok(())
     }
 }
 
@@ -285,11 +291,13 @@ impl<'a> Bringing<'a> {
 fn continued(before: Option<ProjectRecord>, mut now: ProjectRecord, args: &Args) -> ProjectRecord {
     now.live_reload &= !args.no_reload;
     now.keep_images = args.keep_images;
+    now.no_deps = args.no_deps && !args.services.is_empty();
     now.services = service_names(&args.services);
     let Some(before) = before.filter(|_| !args.services.is_empty()) else {
         return now;
     };
     now.scale = before.scale;
+    now.no_deps &= before.no_deps;
     if before.services.is_empty() {
         now.services.clear();
     } else {

@@ -84,7 +84,7 @@ name: hot
 services:
   web:
     image: busybox:test
-    command: ["sh", "-c", "cat /site/index.html; exec sleep infinity"]
+    command: ["sh", "-c", "cat /site/index.html; echo; exec sleep infinity"]
     develop:
       watch:
         - {path: ./src, action: sync, target: /site}

@@ -1,31 +1,81 @@
 //! In: the containers of a project. Out: shims for those that lost theirs, and no names or ports for those that ended.
 //! **Invariant:** works under the project's lock or not at all: a command that holds it mends by itself.
 
+use std::collections::BTreeMap;
+
 use rcompose_runtime::Runtime;
-use rcompose_runtime::state::Status;
+use rcompose_runtime::state::{ContainerState, Health, Status};
 
 use super::super::Context;
 use crate::error::{CliError, chain};
 use crate::event::{Event, Events};
+use crate::ui::container_view::health_word;
 
-/// Looks once; a failure is told and tried again at the next look.
-pub(super) fn look(context: &Context, project: &str, log: &dyn Events) {
-    if let Err(error) = mend(context, project) {
-        log.emit(Event::Warning {
-            message: error.to_string(),
-            help: error.hint,
-        });
+/// Knows how the containers were.
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    before: BTreeMap<String, ContainerState>,
+}
+
+impl Guard {
+    /// Looks once, and tells what happened to containers since the last look; a failure is told and tried again at the next one.
+    pub(super) fn look(&mut self, context: &Context, project: &str, log: &dyn Events) {
+        let looked = context
+            .runtime()
+            .and_then(|runtime| Ok(runtime.containers(project)?))
+            .and_then(|containers| {
+                self.tell(&containers, log);
+                mend(context, project, &containers)
+            });
+        if let Err(error) = looked {
+            log.emit(Event::Warning {
+                message: error.to_string(),
+                help: error.hint,
+            });
+        }
+    }
+
+    fn tell(&mut self, containers: &[ContainerState], log: &dyn Events) {
+        for now in containers {
+            let Some(before) = self.before.get(&now.id) else {
+                continue;
+            };
+            let ended = match now.status {
+                Status::Exited { code } if before.status != now.status && !now.stopped_by_user => Some(code),
+                Status::Exited { .. }
+                | Status::Created
+                | Status::Running
+                | Status::Paused
+                | Status::Restarting => None,
+            };
+            if let Some(code) = ended {
+                log.emit(Event::ContainerDied {
+                    container: now.name.clone(),
+                    service: now.service.clone(),
+                    code,
+                });
+            }
+            let decided = matches!(now.health, Health::Healthy | Health::Unhealthy);
+            if decided && before.health != now.health {
+                log.emit(Event::HealthChanged {
+                    container: now.name.clone(),
+                    service: now.service.clone(),
+                    health: health_word(now.health).to_owned(),
+                });
+            }
+        }
+        let by_id = containers.iter().map(|state| (state.id.clone(), state.clone()));
+        self.before = by_id.collect();
     }
 }
 
-fn mend(context: &Context, project: &str) -> Result<(), CliError> {
+fn mend(context: &Context, project: &str, containers: &[ContainerState]) -> Result<(), CliError> {
     let runtime = context.runtime()?;
-    let ended: Vec<String> = runtime
-        .containers(project)?
-        .into_iter()
+    let ended: Vec<String> = containers
+        .iter()
         .filter(|container| matches!(container.status, Status::Exited { .. }))
         .filter(|container| container.networks.values().any(Option::is_some) || !container.ports.is_empty())
-        .map(|container| container.id)
+        .map(|container| container.id.clone())
         .collect();
     if ended.is_empty() && !runtime.needs_repair(project)? {
         return Ok(());

@@ -5,51 +5,52 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use camino::{Utf8Path, Utf8PathBuf};
 use rcompose_runtime::Runtime;
 use rcompose_runtime::image_store::build::ignore::PatternList;
-use rcompose_runtime::request::ExecRequest;
 use rcompose_runtime::state::{ContainerState, Status};
 
-use super::super::{Asked, Context, LoadedProject, StoreImages, build_request};
-use super::Watched;
+use super::super::{Asked, BuildOptions, Context, LoadedProject, StoreImages, dockerignore};
+use super::watched::Watched;
 use crate::diagnostic::Diagnostic;
+use crate::engine::lower::lower_hook;
 use crate::error::{CliError, chain};
 use crate::event::{Event, Events};
 use crate::model::service::Hook;
 use crate::model::{Service, ServiceName};
 use crate::plan::{ImagePolicy, Intent, Up};
+use crate::state::ProjectRecord;
 use crate::ui::progress::Progress;
 use crate::watch::rules::{self, Change, Effects, PreparedRule};
 use crate::watch::sync;
 
 /// The rules, and the project they came from.
 #[derive(Debug, Default)]
-pub struct HotRules {
+pub(super) struct HotRules {
     /// In file order.
-    pub rules: Vec<PreparedRule>,
+    pub(super) rules: Vec<PreparedRule>,
     /// What is left out, and why.
-    pub warnings: Vec<Diagnostic>,
+    pub(super) warnings: Vec<Diagnostic>,
     /// Needed to rebuild; none without rules.
     project: Option<LoadedProject>,
     /// Files that are never copied into containers.
-    never: Vec<camino::Utf8PathBuf>,
+    never: Vec<Utf8PathBuf>,
 }
 
 impl HotRules {
     /// The rules of a loaded project.
-    pub fn of(files: LoadedProject) -> Result<Self, String> {
-        let dockerignore = |service: &Service| {
+    pub(super) fn of(files: LoadedProject) -> Result<Self, String> {
+        let ignored = |service: &Service| {
             let section = service.build.as_ref()?;
-            let text = build_request::dockerignore(section, Path::new(&section.context)).ok()??;
+            let text = dockerignore(section, Path::new(&section.context)).ok()??;
             PatternList::parse(&text).ok()
         };
-        let (rules, warnings) =
-            rules::prepare(&files.project, &dockerignore).map_err(|error| chain(&error))?;
+        let (rules, warnings) = rules::prepare(&files.project, &ignored).map_err(|error| chain(&error))?;
         let never = files
             .loaded
             .watched
             .iter()
-            .filter_map(|path| camino::Utf8PathBuf::from_path_buf(path.clone()).ok())
+            .filter_map(|path| Utf8PathBuf::from_path_buf(path.clone()).ok())
             .collect();
         // The trees of a large project are dropped where nothing needs them.
         let project = (!rules.is_empty()).then_some(files);
@@ -62,7 +63,7 @@ impl HotRules {
     }
 
     /// Files and directories to watch.
-    pub fn trees(&self) -> Vec<PathBuf> {
+    pub(super) fn trees(&self) -> Vec<PathBuf> {
         self.rules
             .iter()
             .map(|rule| rule.rule.path.clone().into_std_path_buf())
@@ -70,32 +71,95 @@ impl HotRules {
     }
 
     /// What the changes ask for.
-    pub fn effects(&self, changes: &[Change]) -> Effects {
+    pub(super) fn effects(&self, changes: &[Change]) -> Effects {
         rules::effects(&self.rules, changes, &self.never)
     }
 
-    /// Every file below the rules that want it copied at the start.
-    pub fn initial(&self) -> Effects {
-        let starting = self.rules.iter().filter(|rule| rule.rule.initial_sync);
-        let changes: Vec<Change> = starting
-            .map(|rule| Change {
-                path: rule.rule.path.clone(),
-                removed: false,
-            })
+    /// Every file below every rule, as if just saved.
+    pub(super) fn everything(&self) -> Vec<Change> {
+        self.rules
+            .iter()
+            .flat_map(|rule| files_below(&rule.rule.path))
+            .collect()
+    }
+
+    /// Every file below the rules of a service that want it copied at the start.
+    fn initial(&self, service: &str) -> Effects {
+        let starting: Vec<PreparedRule> = self
+            .rules
+            .iter()
+            .filter(|rule| rule.rule.initial_sync && rule.service.as_str() == service)
+            .cloned()
             .collect();
-        let mut effects = rules::effects(&self.rules, &changes, &self.never);
-        (effects.rebuild, effects.restart, effects.exec) = (Vec::new(), Vec::new(), Vec::new());
-        effects
+        let changes: Vec<Change> = starting
+            .iter()
+            .flat_map(|rule| files_below(&rule.rule.path))
+            .collect();
+        Effects {
+            sync: rules::effects(&starting, &changes, &self.never).sync,
+            ..Effects::default()
+        }
+    }
+
+    fn copies_initially(&self, service: &str) -> bool {
+        let mut rules = self.rules.iter();
+        rules.any(|rule| rule.rule.initial_sync && rule.service.as_str() == service)
     }
 }
 
-/// Fires the rules and tells failures to the log.
-pub(super) fn fire(context: &Context, watched: &Watched, changes: &[Change], log: &dyn Events) {
-    let effects = watched.hot.effects(changes);
+/// The files of a directory that appeared, was moved or is copied as a whole; a file is itself. Links are not followed.
+fn files_below(path: &Utf8Path) -> Vec<Change> {
+    let mut files = Vec::new();
+    let mut waiting = vec![path.to_owned()];
+    while let Some(path) = waiting.pop() {
+        let is_directory = path.symlink_metadata().is_ok_and(|status| status.is_dir());
+        if !is_directory {
+            files.push(Change { path, removed: false });
+            continue;
+        }
+        // What cannot be read is gone again, or cannot be copied either.
+        for entry in path.read_dir_utf8().into_iter().flatten().flatten() {
+            if entry.file_name() != ".git" {
+                waiting.push(entry.into_path());
+            }
+        }
+    }
+    files
+}
+
+/// Fires the rules and tells failures to the log. What a person stopped is left alone.
+pub(super) fn fire(
+    context: &Context,
+    watched: &Watched,
+    record: &ProjectRecord,
+    changes: &[Change],
+    log: &dyn Events,
+) {
+    if watched.hot.rules.is_empty() || changes.is_empty() {
+        return;
+    }
+    // A directory comes with what is in it, and what is ignored must not slip in with it.
+    let whole = |change: &Change| {
+        if change.removed {
+            vec![change.clone()]
+        } else {
+            files_below(&change.path)
+        }
+    };
+    let changes: Vec<Change> = changes.iter().flat_map(whole).collect();
+    let mut effects = watched.hot.effects(&changes);
+    let goes_on = |service: &ServiceName| !record.stopped.contains(service);
+    effects.rebuild.retain(goes_on);
+    effects.restart.retain(goes_on);
+    effects.exec.retain(|(service, _)| goes_on(service));
     if effects.is_empty() {
         return;
     }
-    for error in apply(context, &watched.hot, &effects, log) {
+    tell(apply(context, &watched.hot, record, &effects, log), log);
+}
+
+fn tell(failures: Vec<CliError>, log: &dyn Events) {
+    for error in failures {
         log.emit(Event::Warning {
             message: error.to_string(),
             help: error.hint,
@@ -103,36 +167,62 @@ pub(super) fn fire(context: &Context, watched: &Watched, changes: &[Change], log
     }
 }
 
+/// Copies into containers that are new what their rules copy at the start.
+pub(super) fn copy_initially(context: &Context, watched: &mut Watched, project: &str, log: &dyn Events) {
+    if !watched.hot.rules.iter().any(|rule| rule.rule.initial_sync) {
+        return;
+    }
+    let containers = context
+        .runtime()
+        .and_then(|runtime| Ok(runtime.containers(project)?));
+    let containers = match containers {
+        Ok(containers) => containers,
+        Err(error) => return tell(vec![error], log),
+    };
+    for container in containers {
+        let new = container.status == Status::Running
+            && !container.one_off
+            && watched.hot.copies_initially(&container.service)
+            && !watched.copied.contains(&container.id);
+        if new {
+            watched.copied.insert(container.id.clone());
+            let effects = watched.hot.initial(&container.service);
+            tell(copy(context, &[container], &effects, log), log);
+        }
+    }
+}
+
 /// Does what the effects ask for; what failed comes back, the rest is done.
-pub fn apply(context: &Context, hot: &HotRules, effects: &Effects, events: &dyn Events) -> Vec<CliError> {
+fn apply(
+    context: &Context,
+    hot: &HotRules,
+    record: &ProjectRecord,
+    effects: &Effects,
+    events: &dyn Events,
+) -> Vec<CliError> {
     let mut failures = Vec::new();
     let Some(files) = &hot.project else {
         return failures;
     };
     if !effects.rebuild.is_empty() {
-        failures.extend(rebuild(context, files, &effects.rebuild).err());
+        failures.extend(rebuild(context, files, record, &effects.rebuild).err());
     }
-    let containers = match context
+    let containers = context
         .runtime()
-        .map_err(Box::new)
-        .map(|runtime| runtime.containers(files.project.name.as_str()))
-    {
-        Ok(Ok(containers)) => containers
-            .into_iter()
-            .filter(|container| !container.one_off)
-            .collect(),
-        Ok(Err(error)) => {
-            failures.push(error.into());
-            Vec::new()
-        }
+        .and_then(|runtime| Ok(runtime.containers(&record.name)?));
+    let mut containers = match containers {
+        Ok(containers) => containers,
         Err(error) => {
-            failures.push(*error);
-            Vec::new()
+            failures.push(error);
+            return failures;
         }
     };
+    containers.retain(|container| !container.one_off);
     failures.extend(copy(context, &containers, effects, events));
-    if !effects.restart.is_empty() {
-        failures.extend(restart(context, files, &effects.restart).err());
+    let runs = |service: &&ServiceName| running(&containers, service).next().is_some();
+    let restarted: Vec<ServiceName> = effects.restart.iter().filter(runs).cloned().collect();
+    if !restarted.is_empty() {
+        failures.extend(restart(context, files, &restarted).err());
     }
     for (service, hook) in &effects.exec {
         for container in running(&containers, service) {
@@ -201,7 +291,16 @@ fn copy(
     failures
 }
 
-fn rebuild(context: &Context, files: &LoadedProject, services: &[ServiceName]) -> Result<(), CliError> {
+fn rebuild(
+    context: &Context,
+    files: &LoadedProject,
+    record: &ProjectRecord,
+    services: &[ServiceName],
+) -> Result<(), CliError> {
+    let options = BuildOptions {
+        prune: !record.keep_images,
+        ..BuildOptions::default()
+    };
     let up = Up {
         services: services.to_vec(),
         images: ImagePolicy {
@@ -209,9 +308,10 @@ fn rebuild(context: &Context, files: &LoadedProject, services: &[ServiceName]) -
             ..ImagePolicy::default()
         },
         no_deps: true,
+        scale: record.scale.clone(),
         ..Up::default()
     };
-    act(context, files, "rebuild", &Intent::Up(up))
+    act(context, files, options, &Intent::Up(up))
 }
 
 fn restart(context: &Context, files: &LoadedProject, services: &[ServiceName]) -> Result<(), CliError> {
@@ -220,39 +320,26 @@ fn restart(context: &Context, files: &LoadedProject, services: &[ServiceName]) -
         timeout: None,
         no_deps: false,
     };
-    act(context, files, "restart", &intent)
+    act(context, files, BuildOptions::default(), &intent)
 }
 
-fn act(context: &Context, files: &LoadedProject, title: &str, intent: &Intent) -> Result<(), CliError> {
+fn act(
+    context: &Context,
+    files: &LoadedProject,
+    options: BuildOptions,
+    intent: &Intent,
+) -> Result<(), CliError> {
     let prepared = files.prepare()?;
-    let images = StoreImages::new(context, Some(files));
-    let progress = Progress::new(title, context.look(), None);
+    let images = StoreImages::new(context, Some(files)).with_options(options);
+    let progress = Progress::new("watch", context.look(), None);
+    let asked = Asked::default();
     context
-        .reconcile(
-            &prepared,
-            Some(files),
-            intent,
-            &images,
-            &progress,
-            &Asked::default(),
-        )
+        .reconcile(&prepared, Some(files), intent, &images, &progress, &asked)
         .map(drop)
 }
 
 fn run_hook(context: &Context, container: &ContainerState, hook: &Hook) -> Result<(), CliError> {
-    let request = ExecRequest {
-        command: hook.command.clone(),
-        environment: hook
-            .environment
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect(),
-        user: hook.user.clone(),
-        working_directory: hook.working_dir.clone(),
-        privileged: hook.privileged,
-        tty: false,
-    };
-    let (code, output) = context.runtime()?.run_inside(&container.id, &request)?;
+    let (code, output) = context.runtime()?.run_inside(&container.id, &lower_hook(hook))?;
     if code == 0 {
         return Ok(());
     }

@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
+use rcompose_runtime::Runtime as _;
+
 use super::super::{Asked, Context, LoadedProject, StoreImages, options_of};
 use super::hot::HotRules;
 use crate::error::CliError;
@@ -61,13 +63,13 @@ pub(super) fn reload(
     context: &Context,
     dir: &ProjectDir,
     record: &ProjectRecord,
+    saved: Instant,
     log: &dyn Events,
 ) -> Result<(), CliError> {
-    let start = Instant::now();
     match attempt(context, record) {
         Ok(changes) => {
             RejectedReload::clear(dir)?;
-            let millis = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let millis = u64::try_from(saved.elapsed().as_millis()).unwrap_or(u64::MAX);
             log.emit(Event::ReloadAccepted {
                 generation: record.generation,
                 changes,
@@ -90,6 +92,8 @@ fn attempt(context: &Context, record: &ProjectRecord) -> Result<Vec<String>, Cli
         services: record.services.clone(),
         scale: record.scale.clone(),
         start: Starts::Interrupted,
+        no_deps: record.no_deps,
+        remove_orphans: owns_orphans(context, &files)?,
         ..Up::default()
     });
     let images = StoreImages::new(context, Some(&files));
@@ -111,4 +115,21 @@ fn attempt(context: &Context, record: &ProjectRecord) -> Result<Vec<String>, Cli
         &Asked::default(),
     )?;
     Ok(changes)
+}
+
+/// Whether all containers of services that the files no longer have came from these very files: then saving took them out.
+fn owns_orphans(context: &Context, files: &LoadedProject) -> Result<bool, CliError> {
+    let project = &files.project;
+    let ours = files.origin().config_files.join(",");
+    let containers = context.runtime()?.containers(project.name.as_str())?;
+    Ok(containers
+        .iter()
+        .filter(|container| {
+            let service = container.service.as_str();
+            !project.services.contains_key(service) && !project.disabled.contains_key(service)
+        })
+        .all(|orphan| {
+            let label = orphan.labels.get("com.docker.compose.project.config_files");
+            !orphan.one_off && label.is_some_and(|files| *files == ours)
+        }))
 }
