@@ -169,6 +169,20 @@ impl LocalRuntime {
         Self::erase_volume(&self.roots.volume(name)?)
     }
 
+    /// Removes what is left of the project's volumes without a name: those whose container went without them. Nothing can reach them any more.
+    pub fn remove_unused_anonymous_volumes(&self, project: &str) -> Result<(), RuntimeError> {
+        for name in root::entries(&self.roots.volumes())?
+            .into_iter()
+            .filter(|name| !name.starts_with('.'))
+        {
+            let record: Option<VolumeRecord> = atomic::read_json(&self.roots.volume(&name)?.join(FILE))?;
+            if record.is_some_and(|record| record.anonymous && record.request.project == project) {
+                self.delete_anonymous_volume(&name, project)?;
+            }
+        }
+        Ok(())
+    }
+
     fn erase_volume(directory: &Path) -> Result<(), RuntimeError> {
         unmount(&directory.join(DATA))?;
         let name = directory

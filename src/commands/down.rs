@@ -60,6 +60,9 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         // Something was kept: containers of services that the file no longer has, or what could not be removed.
         supervisor::keep(context, &target.name)?;
     }
+    if whole && args.volumes && done.is_ok() {
+        context.runtime()?.remove_unused_anonymous_volumes(&target.name)?;
+    }
     if done?.done == 0 && !context.globals.dry_run {
         print::err(&format!("nothing of {} is there\n", target.name));
     }

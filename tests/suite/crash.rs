@@ -83,8 +83,10 @@ fn privileged_with_shim_and_supervisor_killed_the_next_command_finds_the_truth()
     host.finish();
 }
 
+/// Whether the first process runs; one that ended may wait for init to reap it.
 fn alive(state: &serde_json::Value) -> bool {
-    std::path::Path::new(&format!("/proc/{}", state["pid"])).exists()
+    let status = std::fs::read_to_string(format!("/proc/{}/status", state["pid"])).unwrap_or_default();
+    status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
 }
 
 fn processes_of(host: &Host) -> Vec<i32> {
