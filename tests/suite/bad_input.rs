@@ -79,8 +79,12 @@ fn privileged_a_missing_image_names_image_and_url_and_other_pulls_finish() {
 fn privileged_without_nft_one_sentence_and_nothing_made() {
     let host = Host::with_busybox();
     host.write("compose.yaml", "name: bad\nservices:\n  web:\n    image: busybox:test\n    command: [sleep, infinity]\n");
-    let mut command = host.command(["up", "-d"]);
-    command.env("PATH", "/nowhere");
+    // In a mount namespace of its own, nft is something that cannot be executed.
+    let inside = host.command(["up", "-d"]);
+    let mut command = std::process::Command::new("unshare");
+    command.args(["-m", "sh", "-c", "mount --bind /dev/null \"$(command -v nft)\" && exec \"$@\"", "sh"]);
+    command.arg(inside.get_program()).args(inside.get_args()).current_dir(host.work());
+    command.envs(inside.get_envs().filter_map(|(name, value)| Some((name, value?))));
     let ran = crate::host::run(&mut command).fails_with(1);
     says(&ran.stderr, &["nft", "install"]);
     assert!(host.ps_of("bad").is_empty());

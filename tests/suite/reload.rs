@@ -58,7 +58,11 @@ fn privileged_env_file_and_included_files_count_too() {
     eventually("env_file counts", Duration::from_secs(5), || colour(&host) == "two");
     let db = host.container("db")["ID"].clone();
     host.write("part.yaml", "services:\n  db:\n    image: busybox:test\n    command: [sleep, '2000']\n");
-    eventually("the included file counts", Duration::from_secs(5), || host.container("db")["ID"] != db);
+    eventually("the included file counts", Duration::from_secs(5), || {
+        // While one replaces the other, both are there.
+        let found: Vec<_> = host.ps().into_iter().filter(|container| container["Service"] == "db").collect();
+        found.len() == 1 && found[0]["ID"] != db
+    });
     host.finish();
 }
 
