@@ -3,18 +3,26 @@
 //! **Invariant:** only what carries this data root's name and stands for nothing on record is removed; what lives is kept.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use rcompose_container::cgroup::Cgroup;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 
 use crate::atomic;
 use crate::container::{GONE, NEW};
 use crate::local::LocalRuntime;
 use crate::network::network_error;
 use crate::observe::{Life, Wiring};
-use crate::root::{self, short_id};
+use crate::root::{self, failed, short_id};
 use crate::runtime::RuntimeError;
 use crate::start::cgroup_error;
+
+/// How long a shim that has begun may take to say so.
+const SETTLING: Duration = Duration::from_secs(5);
 
 impl LocalRuntime {
     /// Mends everything of this data root that is not as its records say, and what a killed command left in `project`.
@@ -86,7 +94,14 @@ impl LocalRuntime {
 
     /// A new shim for what has lost its own.
     fn mend(&self, run: &Path, name: &str) -> Result<(), RuntimeError> {
-        match self.life(run)? {
+        let mut life = self.life(run)?;
+        let deadline = Instant::now() + SETTLING;
+        // A shim that a killed command started is there before it says so.
+        while matches!(life, Life::Down(_)) && is_locked(run)? && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(2));
+            life = self.life(run)?;
+        }
+        match life {
             Life::Orphaned(_) | Life::Unsettled(_) => self.adopt(run, name),
             Life::Kept(_) | Life::Down(_) => Ok(()),
         }
@@ -197,6 +212,19 @@ impl LocalRuntime {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a shim holds a run directory.
+fn is_locked(run: &Path) -> Result<bool, RuntimeError> {
+    let path = run.join("lock");
+    match File::open(&path) {
+        Ok(file) => Ok(matches!(
+            flock(&file, FlockOperation::NonBlockingLockShared),
+            Err(Errno::WOULDBLOCK)
+        )),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("open", &path)(error)),
     }
 }
 

@@ -10,6 +10,8 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
+use crate::watch::files::Waker;
+
 /// What signals asked for so far.
 #[derive(Debug, Default)]
 pub struct Interrupts {
@@ -22,13 +24,14 @@ struct State {
     cancel: AtomicBool,
     count: AtomicUsize,
     taken_over: AtomicBool,
+    waker: OnceLock<Waker>,
 }
 
 impl Interrupts {
-    /// Signals keep ending the program at once, whatever is watched for later: for a program whose every moment is a good one to be killed.
-    pub fn leave_default(&self) {
+    /// Every signal also wakes who waits for saved files.
+    pub fn wake(&self, waker: Waker) {
         // Set before or now, it is set.
-        let _before = self.watched.set(());
+        let _before = self.state.waker.set(waker);
     }
 
     /// Begins to listen, once. Until then signals do what they always do.
@@ -42,6 +45,9 @@ impl Interrupts {
             for signal in signals.forever() {
                 let before = state.count.fetch_add(1, Ordering::Relaxed);
                 state.cancel.store(true, Ordering::Relaxed);
+                if let Some(waker) = state.waker.get() {
+                    waker.wake();
+                }
                 if before > 0 && !state.taken_over.load(Ordering::Relaxed) {
                     // It does not return; if it failed, the next signal tries again.
                     let _failed = emulate_default_handler(signal);

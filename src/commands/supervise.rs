@@ -8,6 +8,7 @@ mod reload;
 mod watched;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use self::guard::Guard;
@@ -54,16 +55,18 @@ impl Saved {
 /// Supervises until the project is gone.
 pub fn run(mut context: Context, args: &Args) -> Result<(), CliError> {
     context.globals.progress = Some(ProgressKind::Quiet);
-    context.interrupts.leave_default();
     let dir = context.project_dir(&args.project)?;
     let log = EventLog::new(dir.path());
     let mut watcher = FileWatcher::new()?;
+    // What has begun is brought to an end of a step; between two things it ends at once.
+    context.interrupts.wake(watcher.waker());
+    let cancel = context.cancel()?;
     let mut guard = Guard::default();
     let mut watched: Option<Watched> = None;
     let mut saved: Option<Saved> = None;
     let mut next_look = Instant::now();
     let mut first = true;
-    loop {
+    while !cancel.load(Ordering::Relaxed) {
         let Some(record) = dir.read()? else {
             return supervisor::leave(&context, &args.project);
         };
@@ -89,7 +92,7 @@ pub fn run(mut context: Context, args: &Args) -> Result<(), CliError> {
             note(&mut saved, now.file_names());
         }
         note(&mut saved, now.concerned(&batch));
-        let changes = changes(batch, &now);
+        let changes = if batch.woken { Vec::new() } else { changes(batch, &now) };
         hot::fire(&context, &now, &record, &changes, &log);
         if !record.live_reload {
             saved = None;
@@ -111,6 +114,7 @@ pub fn run(mut context: Context, args: &Args) -> Result<(), CliError> {
             }
         }
     }
+    Ok(())
 }
 
 /// The changes of a batch; after a loss of events, as if everything had been saved.

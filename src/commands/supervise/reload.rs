@@ -8,7 +8,7 @@ use rcompose_runtime::Runtime as _;
 
 use super::super::{Asked, Context, LoadedProject, StoreImages, options_of};
 use super::hot::HotRules;
-use crate::error::CliError;
+use crate::error::{CliError, ErrorKind};
 use crate::event::{Event, Events};
 use crate::model::file_object::FileObjectSource;
 use crate::plan::{Intent, Starts, Up};
@@ -76,6 +76,8 @@ pub(super) fn reload(
                 millis,
             });
         }
+        // Asked to end: the next supervisor finds files that are newer than the record.
+        Err(error) if error.kind == ErrorKind::Interrupted => {}
         Err(error) => {
             let rendered = error.text();
             RejectedReload::write(dir, &rendered)?;
