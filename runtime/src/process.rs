@@ -1,16 +1,18 @@
 //! In: a plain process of the host that must not die. Out: a shim that starts it again whenever it ends.
 //! **Invariant:** one name, one process: keeping one that is kept already changes nothing.
 
+use std::fs::File;
 use std::time::Duration;
 
 use rcompose_container::spec::{ProcessKeeper, Workload};
 use rcompose_shim::protocol::{Reply, Request, StartPlan};
 use rcompose_shim::{Mode, ShimError};
+use rustix::fs::{FlockOperation, flock};
 
 use crate::container::{text, write_spec};
 use crate::local::LocalRuntime;
 use crate::observe::Life;
-use crate::root;
+use crate::root::{self, failed};
 use crate::runtime::RuntimeError;
 use crate::start::{shim_error, unexpected};
 use crate::start_plan;
@@ -30,6 +32,7 @@ impl LocalRuntime {
     pub fn keep_process(&self, name: &str, keeper: ProcessKeeper) -> Result<(), RuntimeError> {
         self.host()?;
         let run = self.roots.run_process(name)?;
+        let _lock = self.processes_lock()?;
         match self.life(&run)? {
             Life::Kept(_) => return Ok(()),
             Life::Orphaned(_) => return self.adopt(&run, name),
@@ -76,7 +79,24 @@ impl LocalRuntime {
                 Err(error) => return Err(shim_error(name, "stop", error)),
             }
         }
-        root::remove_directory(&run)
+        if !run.exists() {
+            return Ok(());
+        }
+        let _lock = self.processes_lock()?;
+        match self.life(&run)? {
+            // Somebody keeps it again.
+            Life::Kept(_) | Life::Orphaned(_) => Ok(()),
+            Life::Unsettled(_) | Life::Down(_) => root::remove_directory(&run),
+        }
+    }
+
+    /// Held while a process gets its directory and its shim, or loses its directory: two callers would take it from each other.
+    fn processes_lock(&self) -> Result<File, RuntimeError> {
+        let path = self.roots.run().join("processes");
+        root::directory(&path, 0o700)?;
+        let file = File::open(&path).map_err(failed("open", &path))?;
+        flock(&file, FlockOperation::LockExclusive).map_err(failed("lock", &path))?;
+        Ok(file)
     }
 
     /// Sends a signal by number to the process kept under a name.

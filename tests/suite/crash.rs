@@ -50,7 +50,7 @@ fn privileged_a_killed_shim_is_replaced_and_the_container_never_notices() {
     assert_eq!(after["pid"], before["pid"], "the same process runs on");
     assert!(resolves(&host));
     // No line is missing: the container's output waited in its FIFO.
-    std::thread::sleep(Duration::from_millis(400));
+    std::thread::sleep(Duration::from_millis(900));
     let log = host.rcompose(["logs", "--no-color", "--no-log-prefix", "web"]).success().stdout;
     let numbers: Vec<u64> = log.lines().filter_map(|line| line.strip_prefix("line ")?.parse().ok()).collect();
     assert!(numbers.len() > 5 && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");

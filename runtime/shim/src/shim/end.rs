@@ -10,6 +10,7 @@ use super::{LINGER, Phase, Shim};
 use crate::clock;
 use crate::error::ShimError;
 use crate::health::HealthStatus;
+use crate::kept::Kept;
 use crate::logs::timestamp;
 use crate::protocol::Reply;
 use crate::record::{self, ExitRecord};
@@ -110,13 +111,19 @@ impl Shim {
             asked: stopping.is_some(),
         };
         match self.restart_due(self.policy, end) {
-            Some(due) => {
+            Some(due) if self.is_wanted() => {
                 self.phase = Phase::Restarting { due };
                 self.kept.remove_cgroup();
                 self.write_state();
             }
-            None => self.finish(),
+            Some(_) | None => self.finish(),
         }
+    }
+
+    /// A plain process whose directory was removed is nobody's any more.
+    fn is_wanted(&self) -> bool {
+        let placed = || rustix::fs::fstat(&self.run).is_ok_and(|status| status.st_nlink > 0);
+        matches!(self.kept, Kept::Container(_)) || placed()
     }
 
     /// The end that no restart follows: tells everybody, then gives back what the shim holds.
