@@ -99,6 +99,8 @@ pub enum When {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Join a running container's streams
+    Attach(commands::attach::Args),
     /// Show what happened, and what happens, to a project
     Events(commands::events::Args),
     /// Wait until containers end

@@ -11,7 +11,7 @@ use rustix::stdio;
 use rustix::termios::isatty;
 
 use super::Context;
-use super::session::{Handle, Left, exit, has_terminal, start_failure, stay};
+use super::session::{Handle, Left, exit, has_terminal, start_failure, stay, unprepared};
 use crate::error::CliError;
 use crate::ui::relay::Relay;
 use crate::ui::terminal::{self, RawMode, Signals};
@@ -114,7 +114,7 @@ fn with_terminal(
 ) -> Result<Left, CliError> {
     let null = null()?;
     // Whatever happens from here on comes to the process, not to this program.
-    let signals = Signals::listen().map_err(unprepared)?;
+    let signals = Signals::listen(true).map_err(unprepared)?;
     let session = runtime
         .exec_interactive(id, request, [null.as_fd(); 3], terminal::size(), true)
         .map_err(start_failure)?;
@@ -129,7 +129,7 @@ fn with_terminal(
     let mut relay = Relay::default();
     if interactive {
         let to = master.try_clone().map_err(unprepared)?;
-        relay.input(stdio::stdin(), to, false).map_err(unprepared)?;
+        relay.input(stdio::stdin(), to, &[]).map_err(unprepared)?;
     }
     let from = master.try_clone().map_err(unprepared)?;
     relay.output(from, stdio::stdout()).map_err(unprepared)?;
@@ -155,7 +155,7 @@ fn with_streams(
     } else if isatty(stdio::stdin()) {
         let (reader, writer) = io::pipe().map_err(unprepared)?;
         relay
-            .input(stdio::stdin(), writer.into(), false)
+            .input(stdio::stdin(), writer.into(), &[])
             .map_err(unprepared)?;
         made.push(reader.into());
     } else {
@@ -170,7 +170,7 @@ fn with_streams(
             made.push(own.try_clone_to_owned().map_err(unprepared)?);
         }
     }
-    let signals = Signals::listen().map_err(unprepared)?;
+    let signals = Signals::listen(true).map_err(unprepared)?;
     let streams: Vec<BorrowedFd<'_>> = made.iter().map(AsFd::as_fd).collect();
     let streams = [streams[0], streams[1], streams[2]];
     let session = runtime
@@ -196,14 +196,4 @@ fn null() -> Result<File, CliError> {
             let what = "open /dev/null".to_owned();
             RuntimeError::Io { what, source }.into()
         })
-}
-
-/// The host did not let this program prepare its streams.
-pub(super) fn unprepared(error: impl Into<io::Error>) -> CliError {
-    let what = "prepare the streams".to_owned();
-    RuntimeError::Io {
-        what,
-        source: error.into(),
-    }
-    .into()
 }

@@ -18,6 +18,7 @@ mod subject;
 mod supervisor;
 mod work;
 
+pub mod attach;
 pub mod build;
 pub mod config;
 pub mod create;
@@ -96,6 +97,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         return Ok(());
     };
     match command {
+        Command::Attach(args) => attach::run(&context, &args),
         Command::Events(args) => events::run(&context, &args),
         Command::Image(args) => image::run(&context, &args),
         Command::Images(args) => images::run(&context, &args),

@@ -2,7 +2,6 @@
 //! **Invariant:** not a byte of its output is missed: its process begins when this program is attached.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,14 +10,11 @@ use rcompose_runtime::request::ContainerRequest;
 use rcompose_runtime::runtime::Waited;
 use rcompose_runtime::state::Status;
 use rcompose_runtime::{LocalRuntime, Runtime};
-use rustix::stdio;
-use rustix::termios::isatty;
 
 use super::creation::{image_policy, remove_orphans};
-use super::exec::unprepared;
 use super::project::LoadedProject;
 use super::run_request::{Terminal, apply, request};
-use super::session::{Handle, Left, exit, has_terminal, start_failure, stay};
+use super::session::{Left, exit, has_terminal, start_failure, stay_attached, unprepared};
 use super::{Asked, Context, StoreImages};
 use crate::engine::lower::image_name;
 use crate::engine::read_inputs;
@@ -29,8 +25,7 @@ use crate::plan::{Intent, Up};
 use crate::state::ProjectLock;
 use crate::ui::print;
 use crate::ui::progress::{Look, Progress, ProgressKind};
-use crate::ui::relay::Relay;
-use crate::ui::terminal::{RawMode, Signals};
+use crate::ui::relay::DETACH;
 
 /// Options of `rcompose run`.
 #[derive(Debug, Clone, clap::Args)]
@@ -160,7 +155,8 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     }
     // Signals are the command's from here on.
     context.interrupts.take_over();
-    let left = attached(runtime, &id, &terminal);
+    let keys = if terminal.tty { DETACH.as_slice() } else { &[] };
+    let left = stay_attached(runtime, &id, terminal.tty, terminal.stdin_open, keys, true);
     match left {
         Ok(Left::Ended(code)) => {
             finish(context, &request.project, &id, args.rm)?;
@@ -317,45 +313,6 @@ fn lock(context: &Context, project: &str, cancel: &AtomicBool) -> Result<Project
         }
         std::thread::sleep(LOCK_STEP);
     }
-}
-
-/// Attaches to the container, which begins then, and stays until its end.
-fn attached(runtime: &LocalRuntime, id: &str, terminal: &Terminal) -> Result<Left, CliError> {
-    let signals = Signals::listen().map_err(unprepared)?;
-    let mut relay = Relay::default();
-    let mut input = None;
-    if terminal.stdin_open {
-        let (reader, writer) = io::pipe().map_err(unprepared)?;
-        relay
-            .input(stdio::stdin(), writer.into(), terminal.tty)
-            .map_err(unprepared)?;
-        input = Some(OwnedFd::from(reader));
-    }
-    let mut outputs = Vec::new();
-    for own in [stdio::stdout(), stdio::stderr()] {
-        let (reader, writer) = io::pipe().map_err(unprepared)?;
-        relay.output(reader.into(), own).map_err(unprepared)?;
-        outputs.push(OwnedFd::from(writer));
-    }
-    let session = runtime.attach(
-        id,
-        input.as_ref().map(AsFd::as_fd),
-        outputs[0].as_fd(),
-        outputs[1].as_fd(),
-    )?;
-    drop((input, outputs));
-    let _raw = if terminal.tty && terminal.stdin_open && isatty(stdio::stdin()) {
-        Some(RawMode::enter().map_err(unprepared)?)
-    } else {
-        None
-    };
-    let handle = Handle {
-        end: session.as_fd(),
-        wait: &|| session.wait(None),
-        signal: &|signal| runtime.kill(id, &signal.to_string()),
-        resize: &|columns, rows| runtime.resize(id, columns, rows),
-    };
-    stay(&mut relay, &handle, &signals)
 }
 
 /// Gives back what the container holds of networks and ports, and removes it when asked.

@@ -1,15 +1,17 @@
 //! In: a process in a container and the streams relayed for it. Out: its exit code, signals and sizes passed on meanwhile.
 //! **Invariant:** a third request to end is not passed on: it ends this program's part.
 
-use std::os::fd::BorrowedFd;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rcompose_runtime::RuntimeError;
+use rcompose_runtime::{LocalRuntime, Runtime, RuntimeError};
 use rustix::stdio;
+use rustix::termios::isatty;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
 
 use crate::error::CliError;
 use crate::ui::relay::{Pause, Relay};
-use crate::ui::terminal::{self, Signals};
+use crate::ui::terminal::{self, RawMode, Signals};
 
 /// How often the user asks for an end before it is not left to the process any more.
 const PATIENCE: usize = 3;
@@ -70,7 +72,7 @@ pub(super) fn stay(relay: &mut Relay<'_>, handle: &Handle<'_>, signals: &Signals
     }
 }
 
-fn lost(error: &std::io::Error) -> CliError {
+fn lost(error: &io::Error) -> CliError {
     CliError::user(format!("cannot pass on the streams: {error}"))
 }
 
@@ -82,9 +84,67 @@ pub(super) fn exit(code: i32) -> Result<(), CliError> {
     }
 }
 
+/// Attaches to the first process of a container and stays until its end. `keys` leave it running; without `pass_on`, signals end this
+/// program alone.
+pub(super) fn stay_attached(
+    runtime: &LocalRuntime,
+    id: &str,
+    tty: bool,
+    stdin: bool,
+    keys: &[u8],
+    pass_on: bool,
+) -> Result<Left, CliError> {
+    let signals = Signals::listen(pass_on).map_err(unprepared)?;
+    let mut relay = Relay::default();
+    let mut input = None;
+    if stdin {
+        let (reader, writer) = io::pipe().map_err(unprepared)?;
+        relay
+            .input(stdio::stdin(), writer.into(), keys)
+            .map_err(unprepared)?;
+        input = Some(OwnedFd::from(reader));
+    }
+    let mut outputs = Vec::new();
+    for own in [stdio::stdout(), stdio::stderr()] {
+        let (reader, writer) = io::pipe().map_err(unprepared)?;
+        relay.output(reader.into(), own).map_err(unprepared)?;
+        outputs.push(OwnedFd::from(writer));
+    }
+    let session = runtime.attach(
+        id,
+        input.as_ref().map(AsFd::as_fd),
+        outputs[0].as_fd(),
+        outputs[1].as_fd(),
+    )?;
+    // Ends of pipes that are the container's alone now.
+    drop((input, outputs));
+    let _raw = if tty && stdin && isatty(stdio::stdin()) {
+        Some(RawMode::enter().map_err(unprepared)?)
+    } else {
+        None
+    };
+    let handle = Handle {
+        end: session.as_fd(),
+        wait: &|| session.wait(None),
+        signal: &|signal| runtime.kill(id, &signal.to_string()),
+        resize: &|columns, rows| runtime.resize(id, columns, rows),
+    };
+    stay(&mut relay, &handle, &signals)
+}
+
+/// The host did not let this program prepare its streams.
+pub(super) fn unprepared(error: impl Into<io::Error>) -> CliError {
+    let what = "prepare the streams".to_owned();
+    RuntimeError::Io {
+        what,
+        source: error.into(),
+    }
+    .into()
+}
+
 /// Whether both input and output are terminals, as an interactive session needs.
 pub(super) fn has_terminal() -> bool {
-    rustix::termios::isatty(stdio::stdin()) && rustix::termios::isatty(stdio::stdout())
+    isatty(stdio::stdin()) && isatty(stdio::stdout())
 }
 
 /// A program that could not be started in a container, as shells and docker report it: 127 when it does not exist, 126 when it

@@ -52,13 +52,12 @@ mod tests {
         let write = |name: &str, lines: &[(&str, u32)]| {
             let path = directory.path().join(name);
             std::fs::create_dir(&path).expect("directory");
-            let text: String = lines
-                .iter()
-                .map(|(text, second)| {
-                    format!("{{\"log\":\"{text}\",\"stream\":\"stdout\",\"time\":\"2026-01-02T03:04:{second:02}Z\"}}\n")
-                })
-                .collect();
-            std::fs::write(path.join("container.log"), text).expect("write");
+            let record = |(text, second): &(&str, u32)| {
+                let time = format!("2026-01-02T03:04:{second:02}Z");
+                format!("{{\"log\":\"{text}\",\"stream\":\"stdout\",\"time\":\"{time}\"}}\n")
+            };
+            let text: Vec<String> = lines.iter().map(record).collect();
+            std::fs::write(path.join("container.log"), text.concat()).expect("write");
             LogReader::from_start(&path).expect("open")
         };
         let mut one = write("one", &[("a1", 1), ("a2", 9), ("a3", 5)]);

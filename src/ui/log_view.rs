@@ -170,9 +170,9 @@ mod tests {
                 Record::parse(line.as_bytes()).expect("valid"),
             );
         }
-        containers
-            .into_iter()
-            .for_each(|container| view.finish(container));
+        for container in containers {
+            view.finish(container);
+        }
         let mut out = Vec::new();
         view.write(&mut out).expect("memory");
         String::from_utf8(out).expect("text")

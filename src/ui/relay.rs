@@ -17,7 +17,7 @@ const LAST_OUTPUT: Timespec = Timespec {
     tv_nsec: 100_000_000,
 };
 /// `ctrl-p ctrl-q`, the keys by which docker leaves a terminal without ending what runs in it.
-const DETACH: [u8; 2] = [0x10, 0x11];
+pub const DETACH: [u8; 2] = [0x10, 0x11];
 
 /// Input on its way to the process.
 #[derive(Debug)]
@@ -26,8 +26,10 @@ struct Input<'a> {
     /// Closed at the end of the input.
     to: OwnedFd,
     pending: Vec<u8>,
-    /// The user may leave by [`DETACH`]; how much of it was typed.
-    keys: Option<usize>,
+    /// Keys by which the user leaves; empty for none.
+    keys: Vec<u8>,
+    /// How many of them were typed.
+    typed: usize,
 }
 
 /// Output on its way from the process.
@@ -58,14 +60,15 @@ pub struct Relay<'a> {
 }
 
 impl<'a> Relay<'a> {
-    /// Input from `from` to `to`; with `leave` the user may type ctrl-p ctrl-q.
-    pub fn input(&mut self, from: BorrowedFd<'a>, to: OwnedFd, leave: bool) -> io::Result<()> {
+    /// Input from `from` to `to`; by typing `keys` the user leaves, unless they are none.
+    pub fn input(&mut self, from: BorrowedFd<'a>, to: OwnedFd, keys: &[u8]) -> io::Result<()> {
         set_nonblocking(&to)?;
         self.input = Some(Input {
             from,
             to,
             pending: Vec::new(),
-            keys: leave.then_some(0),
+            keys: keys.to_vec(),
+            typed: 0,
         });
         Ok(())
     }
@@ -203,22 +206,22 @@ impl Input<'_> {
 
     /// Whether the keys to leave were typed; until they are complete they wait.
     fn leaves(&mut self) -> bool {
-        let Some(typed) = &mut self.keys else { return false };
+        if self.keys.is_empty() {
+            return false;
+        }
         let mut passed = Vec::with_capacity(self.pending.len());
         for byte in std::mem::take(&mut self.pending) {
-            if byte == DETACH[*typed] {
-                *typed += 1;
-                if *typed == DETACH.len() {
-                    return true;
-                }
-                continue;
+            if self.keys.get(self.typed) != Some(&byte) {
+                passed.extend_from_slice(&self.keys[..self.typed]);
+                self.typed = 0;
             }
-            passed.extend_from_slice(&DETACH[..*typed]);
-            *typed = 0;
-            if byte == DETACH[0] {
-                *typed = 1;
+            if self.keys[self.typed] == byte {
+                self.typed += 1;
             } else {
                 passed.push(byte);
+            }
+            if self.typed == self.keys.len() {
+                return true;
             }
         }
         self.pending = passed;
@@ -286,7 +289,8 @@ mod tests {
             from: reader.as_fd(),
             to: writer.into(),
             pending: Vec::new(),
-            keys: Some(0),
+            keys: DETACH.to_vec(),
+            typed: 0,
         };
         assert_eq!(typed(&mut input, b"a\x10b"), (false, b"a\x10b".to_vec()));
         assert_eq!(typed(&mut input, b"\x10"), (false, Vec::new()));
@@ -302,10 +306,10 @@ mod tests {
         let (from_process, mut process_out) = io::pipe().expect("pipe");
         let (mut shown, show) = io::pipe().expect("pipe");
         let (end, tell_end) = io::pipe().expect("pipe");
-        let signals = Signals::listen().expect("signals");
+        let signals = Signals::listen(true).expect("signals");
         let mut relay = Relay::default();
         relay
-            .input(stdin_reader.as_fd(), to_process.into(), false)
+            .input(stdin_reader.as_fd(), to_process.into(), &[])
             .expect("input");
         relay.output(from_process.into(), show.as_fd()).expect("output");
         let flood = std::thread::spawn(move || drop(stdin_writer.write_all(&vec![b'i'; 1 << 20])));

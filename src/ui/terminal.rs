@@ -59,8 +59,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens to SIGWINCH and to all that is passed on; they no longer do what they do by default.
-    pub fn listen() -> io::Result<Self> {
+    /// Listens to SIGWINCH and, with `pass_on`, to all that can be passed on; they no longer do what they do by default.
+    pub fn listen(pass_on: bool) -> io::Result<Self> {
         let (reader, writer) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC | rustix::pipe::PipeFlags::NONBLOCK)?;
         let mut signals = Self {
@@ -68,7 +68,8 @@ impl Signals {
             arrived: Vec::new(),
             registered: Vec::new(),
         };
-        for signal in PASSED_ON.into_iter().chain([SIGWINCH]) {
+        let passed_on = PASSED_ON.into_iter().filter(|_| pass_on);
+        for signal in passed_on.chain([SIGWINCH]) {
             let flag = Arc::new(AtomicBool::new(false));
             // The flag before the pipe: actions run in the order of their registration.
             signals
