@@ -1,9 +1,10 @@
 //! In: the command line. Out: [`Cli`], what was typed, with docker compose's names and defaults.
 //! **Invariant:** nothing is looked up or decided here; a flag that cannot be honoured is refused by its command, never dropped.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::commands;
 use crate::ui::progress::ProgressKind;
@@ -77,9 +78,12 @@ pub struct GlobalArgs {
     /// Name containers with `_` instead of `-`.
     #[arg(long, env = "COMPOSE_COMPATIBILITY")]
     pub compatibility: bool,
-    /// Show more of what happens.
+    /// Accepted as docker compose accepts it, where it does nothing either.
     #[arg(long, hide = true)]
     pub verbose: bool,
+    /// Registry to reach without TLS (refused: config.toml says so).
+    #[arg(long, hide = true, value_name = "HOST")]
+    pub insecure_registry: Vec<String>,
     /// The same as `--ansi never`.
     #[arg(long, hide = true)]
     pub no_ansi: bool,
@@ -163,4 +167,101 @@ pub enum Command {
     /// Keep a project equal to its files (started by `up`)
     #[command(hide = true)]
     Supervise(commands::supervise::Args),
+}
+
+/// The arguments with `--flag=true` as `--flag`, and without `--flag=false`, as Go's flags are spelled (strconv.ParseBool).
+/// What follows `--`, or the service of `exec` and `run`, belongs to somebody else and stays.
+pub fn plain_flags(arguments: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let root = Cli::command();
+    let mut verb: Option<&clap::Command> = None;
+    let mut plain = Vec::new();
+    let mut rest = arguments.into_iter();
+    plain.extend(rest.next());
+    for argument in rest.by_ref() {
+        let text = argument.to_str().unwrap_or_default();
+        if text == "--" {
+            plain.push(argument);
+            break;
+        }
+        if !text.starts_with('-') {
+            let passes_on =
+                verb.is_some_and(|verb| verb.get_arguments().any(clap::Arg::is_trailing_var_arg_set));
+            verb = verb.or_else(|| root.find_subcommand(text));
+            plain.push(argument);
+            if passes_on {
+                break;
+            }
+            continue;
+        }
+        let flag = text.strip_prefix("--").and_then(|text| text.split_once('='));
+        let is_plain = |name: &str| {
+            let known = verb
+                .into_iter()
+                .chain([&root])
+                .flat_map(clap::Command::get_arguments);
+            let mut known = known.filter(|known| known.get_long() == Some(name));
+            known.any(|known| matches!(known.get_action(), ArgAction::SetTrue))
+        };
+        match flag.filter(|(name, _)| is_plain(name)) {
+            Some((name, "1" | "t" | "T" | "true" | "TRUE" | "True")) => {
+                plain.push(format!("--{name}").into());
+            }
+            Some((_, "0" | "f" | "F" | "false" | "FALSE" | "False")) => {}
+            Some(_) | None => plain.push(argument),
+        }
+    }
+    plain.extend(rest);
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plain(line: &str) -> String {
+        let words = line.split(' ').map(OsString::from);
+        let plain = plain_flags(words).into_iter();
+        plain
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_may_be_given_the_values_of_go() {
+        assert_eq!(
+            plain("rcompose --dry-run=true up --detach=false --build=1"),
+            "rcompose --dry-run up --build"
+        );
+        assert_eq!(
+            plain("rcompose ps --orphans=false"),
+            "rcompose ps --orphans=false"
+        );
+        assert_eq!(
+            plain("rcompose up --scale=web=2 --wait=maybe"),
+            "rcompose up --scale=web=2 --wait=maybe"
+        );
+        assert_eq!(
+            plain("rcompose exec -T web tool --all=true"),
+            "rcompose exec -T web tool --all=true"
+        );
+        assert_eq!(
+            plain("rcompose up -- --build=true"),
+            "rcompose up -- --build=true"
+        );
+    }
+
+    #[test]
+    fn global_flags_stand_before_the_verb_and_some_anywhere() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' '));
+        assert!(parse("rcompose -f a.yaml -p x up -d").is_ok());
+        assert!(parse("rcompose up -d --dry-run --progress plain").is_ok_and(|cli| cli.global.dry_run));
+        assert!(parse("rcompose -f a.yaml logs -f web").is_ok_and(|cli| cli.global.files.len() == 1));
+        assert!(parse("rcompose up --bogus").is_err());
+    }
 }

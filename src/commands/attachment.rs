@@ -14,9 +14,10 @@ use rcompose_runtime::state::Status;
 use super::up::Bringing;
 use super::{Context, Target, service_names, supervisor};
 use crate::error::CliError;
+use crate::event::Event;
 use crate::plan::Intent;
 use crate::state::event_log::Tail;
-use crate::ui::follower::{Ended, Follower, Wanted};
+use crate::ui::follower::{Ended, Follower, Wanted, label};
 use crate::ui::log_view::{LineStyle, LogView};
 use crate::ui::print;
 use crate::ui::progress::{Look, ProgressKind, news};
@@ -54,10 +55,12 @@ pub(super) fn attach(
     context.cancel()?;
     context.interrupts.take_over();
     let mut session = Session::new(context, attachment)?;
+    session.announce()?;
     let started = AtomicBool::new(false);
     let failed = Mutex::new(None);
     let quiet = Look {
         kind: ProgressKind::Quiet,
+        ignore_orphans: true,
         ..context.look()
     };
     let begun = thread::scope(|scope| {
@@ -161,14 +164,27 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// Says whose output is shown.
+    fn announce(&self) -> Result<(), CliError> {
+        let containers = self.context.runtime()?.containers(self.attachment.project)?;
+        let shown = containers
+            .iter()
+            .filter(|container| !container.one_off && self.attachment.shown.contains(&container.service));
+        let names: Vec<&str> = shown.map(label).collect();
+        print::err(&format!("Attaching to {}\n", names.join(", ")));
+        Ok(())
+    }
+
     /// Shows what comes, for a moment; who ended.
-    fn step(&mut self) -> Result<Vec<Ended>, CliError> {
+    fn step(&mut self, tell_warnings: bool) -> Result<Vec<Ended>, CliError> {
         let mut ended = self.shown.step(STEP, true, &mut self.out)?;
         if let Some(hidden) = &mut self.hidden {
             ended.extend(hidden.step(Duration::ZERO, false, &mut io::sink())?);
         }
         for recorded in self.events.appended()? {
-            if let Some(line) = news(&recorded.what, self.attachment.tell_watch) {
+            // Those of the start were told when they came.
+            let told = !tell_warnings && matches!(recorded.what, Event::Warning { .. });
+            if let Some(line) = news(&recorded.what, self.attachment.tell_watch).filter(|_| !told) {
                 print::err(&format!("{line}\n"));
             }
         }
@@ -182,7 +198,7 @@ impl<'a> Session<'a> {
     ) -> Result<Reason, CliError> {
         loop {
             let had_started = started.load(Ordering::Acquire);
-            let ended = self.step()?;
+            let ended = self.step(had_started)?;
             if self.context.interrupts.count() > 0 {
                 return Ok(Reason::Interrupted);
             }
@@ -245,7 +261,7 @@ impl<'a> Session<'a> {
             });
             let mut killed = false;
             while !stopped.load(Ordering::Acquire) {
-                self.step()?;
+                self.step(true)?;
                 if context.interrupts.count() > 0 && !killed {
                     killed = true;
                     self.kill()?;
@@ -276,7 +292,7 @@ impl<'a> Session<'a> {
     }
 
     fn finish(&mut self) -> Result<(), CliError> {
-        self.step()?;
+        self.step(true)?;
         self.shown.finish(&mut self.out)?;
         Ok(())
     }

@@ -62,13 +62,13 @@ pub use project::{LoadedProject, Target, options_of};
 pub use subject::Subject;
 pub use work::Asked;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, plain_flags};
 use crate::error::CliError;
 use crate::ui::print;
 
 /// The program: parses the command line, runs the verb, prints its error and gives its exit code.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse_from(plain_flags(arguments)) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no errors; wrong flags end with 1, as docker compose ends then.
@@ -92,6 +92,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         print::out(concat!("rcompose version ", env!("CARGO_PKG_VERSION"), "\n"))?;
         return Ok(());
     }
+    refuse(&context)?;
     let Some(command) = cli.command else {
         print::out(&Cli::command().render_long_help().to_string())?;
         return Ok(());
@@ -128,6 +129,28 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Stop(args) => stop::run(&context, &args),
         Command::Supervise(args) => supervise::run(context, &args),
         Command::Unpause(args) => pause::unpause(&context, &args),
+    }
+}
+
+/// Global flags that cannot be honoured.
+fn refuse(context: &Context) -> Result<(), CliError> {
+    let globals = &context.globals;
+    let refused = [
+        (globals.all_resources, "--all-resources", "resources that no service uses are left out"),
+        (
+            globals.compatibility,
+            "--compatibility",
+            "containers are named with `-`; unset COMPOSE_COMPATIBILITY if that asks for it",
+        ),
+        (
+            !globals.insecure_registry.is_empty(),
+            "--insecure-registry",
+            "set `plain-http = true` for the registry in ~/.config/rcompose/config.toml",
+        ),
+    ];
+    match refused.into_iter().find(|(given, _, _)| *given) {
+        Some((_, flag, why)) => Err(CliError::unsupported_flag(flag, why)),
+        None => Ok(()),
     }
 }
 

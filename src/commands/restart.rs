@@ -1,6 +1,6 @@
 //! In: `rcompose restart`. Out: containers stopped and started in place, dependents with `restart: true` after them.
 
-use super::{Context, seconds, service_names};
+use super::{Context, seconds, service_names, supervisor};
 use crate::error::CliError;
 use crate::plan::Intent;
 
@@ -26,5 +26,6 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         timeout: seconds(args.timeout),
         no_deps: args.no_deps,
     };
-    context.operate("restart", &target, &intent).map(drop)
+    context.operate("restart", &target, &intent).map(drop)?;
+    supervisor::keep(context, &target.name)
 }

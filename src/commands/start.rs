@@ -1,6 +1,6 @@
 //! In: `rcompose start`. Out: existing containers running, in order of dependence.
 
-use super::{Asked, Context, seconds, service_names};
+use super::{Asked, Context, seconds, service_names, supervisor};
 use crate::error::CliError;
 use crate::plan::Intent;
 
@@ -31,5 +31,6 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     };
     context
         .operate_asking("start", &target, &intent, &asked)
-        .map(drop)
+        .map(drop)?;
+    supervisor::keep(context, &target.name)
 }

@@ -22,12 +22,13 @@ use block::Block;
 /// Between two drawings of the block.
 const FRAME: Duration = Duration::from_millis(100);
 
-/// An event of the supervisor as a line; with `hot` what watch rules did, too.
+/// An event of the supervisor as a line; with `hot` what watch rules did, too. Ends of containers are told with their output.
 pub fn news(event: &Event, hot: bool) -> Option<String> {
     match event {
-        Event::Synced { .. } if !hot => None,
         Event::StepDone { step, .. } if hot => words::hot(step),
         Event::Warning { message, .. } => Some(format!("warning: {message}")),
+        Event::Synced { .. } if hot => words::news(event),
+        Event::ReloadAccepted { .. } | Event::ReloadRejected { .. } => words::news(event),
         Event::Synced { .. }
         | Event::Planned { .. }
         | Event::StepStarted { .. }
@@ -38,9 +39,7 @@ pub fn news(event: &Event, hot: bool) -> Option<String> {
         | Event::BuildOutput { .. }
         | Event::ContainerDied { .. }
         | Event::HealthChanged { .. }
-        | Event::ReloadStarted { .. }
-        | Event::ReloadAccepted { .. }
-        | Event::ReloadRejected { .. } => words::news(event),
+        | Event::ReloadStarted { .. } => None,
     }
 }
 

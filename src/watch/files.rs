@@ -107,7 +107,14 @@ impl FileWatcher {
             }
             self.watcher.watch(path, *mode).map_err(|source| match source.kind {
                 notify::ErrorKind::MaxFilesWatch => WatchError::Limit { path: path.clone() },
-                _ => WatchError::Notify { path: path.clone(), source },
+                notify::ErrorKind::Generic(_)
+                | notify::ErrorKind::Io(_)
+                | notify::ErrorKind::PathNotFound
+                | notify::ErrorKind::WatchNotFound
+                | notify::ErrorKind::InvalidConfig(_) => WatchError::Notify {
+                    path: path.clone(),
+                    source,
+                },
             })?;
         }
         let superfluous: Vec<PathBuf> = self.watched.keys().filter(|path| !wanted.contains_key(*path)).cloned().collect();

@@ -1,5 +1,3 @@
-use camino::Utf8PathBuf;
-
 use super::*;
 use crate::source::span::{SourceMap, Span};
 
