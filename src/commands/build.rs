@@ -93,7 +93,6 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         no_cache: args.no_cache,
         pull: args.pull,
         arguments: build_arguments(&args.build_arg, context),
-        prune: false,
     };
     let images = StoreImages::new(context, Some(&files)).with_options(options);
     let mut look = context.look();

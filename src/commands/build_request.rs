@@ -23,8 +23,6 @@ pub struct BuildOptions {
     pub pull: bool,
     /// Build arguments over those of the files.
     pub arguments: BTreeMap<String, Option<String>>,
-    /// Remove the image that the new one replaces, when it has no other name and no container uses it.
-    pub prune: bool,
 }
 
 /// The request for the image of a service.

@@ -12,8 +12,8 @@ use rcompose_runtime::LocalRuntime;
 use rcompose_runtime::image_store::build::cache::BuildCache;
 use rcompose_runtime::image_store::build::{BuildError, build};
 use rcompose_runtime::image_store::{
-    Configuration, Digest, Image, ImageError as StoreError, ImageStore, Platform, PullEvent, PullPhase,
-    Reference, pull,
+    Configuration, Image, ImageError as StoreError, ImageStore, Platform, PullEvent, PullPhase, Reference,
+    pull,
 };
 
 use super::build_request::{BuildOptions, build_request};
@@ -114,14 +114,18 @@ impl<'a> StoreImages<'a> {
         )?)
     }
 
-    /// Removes an image that lost its last name to a newer one.
-    fn prune(&self, store: &ImageStore, old: &Digest) -> Result<(), ImageError> {
-        let nameless = store
-            .list()?
-            .iter()
-            .any(|image| image.id == *old && image.references.is_empty());
-        if nameless {
-            self.remove(&old.to_string())?;
+    /// Removes images of a project's builds that lost their last name to newer ones and that no container uses.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub fn prune(&self, project: &str) -> Result<(), ImageError> {
+        let used = self.runtime()?.images_in_use()?;
+        for image in self.store()?.list()? {
+            let label = image.config.labels.get("com.docker.compose.project");
+            let id = image.id.to_string();
+            if image.references.is_empty() && label.is_some_and(|of| of == project) && !used.contains(&id) {
+                self.remove(&id)?;
+            }
         }
         Ok(())
     }
@@ -188,13 +192,9 @@ impl ImageSource for StoreImages<'_> {
             Err(error) => return Err(error.into()),
         };
         let name: Reference = reference.parse()?;
-        let before = store.resolve(&name)?.map(|old| old.id);
         store.tag(&image.id, &name, None)?;
         for tag in &section.tags {
             store.tag(&image.id, &tag.parse()?, None)?;
-        }
-        if let Some(old) = before.filter(|old| self.options.prune && *old != image.id) {
-            self.prune(store, &old)?;
         }
         Ok(())
     }

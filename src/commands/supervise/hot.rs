@@ -10,7 +10,7 @@ use rcompose_runtime::Runtime;
 use rcompose_runtime::image_store::build::ignore::PatternList;
 use rcompose_runtime::state::{ContainerState, Status};
 
-use super::super::{Asked, BuildOptions, Context, LoadedProject, StoreImages, dockerignore};
+use super::super::{Asked, Context, LoadedProject, StoreImages, dockerignore};
 use super::watched::Watched;
 use crate::diagnostic::Diagnostic;
 use crate::engine::lower::lower_hook;
@@ -297,10 +297,6 @@ fn rebuild(
     record: &ProjectRecord,
     services: &[ServiceName],
 ) -> Result<(), CliError> {
-    let options = BuildOptions {
-        prune: !record.keep_images,
-        ..BuildOptions::default()
-    };
     let up = Up {
         services: services.to_vec(),
         images: ImagePolicy {
@@ -311,7 +307,12 @@ fn rebuild(
         scale: record.scale.clone(),
         ..Up::default()
     };
-    act(context, files, options, &Intent::Up(up))
+    act(context, files, &Intent::Up(up))?;
+    if !record.keep_images {
+        let pruned = StoreImages::new(context, Some(files)).prune(&record.name);
+        pruned.map_err(|error| CliError::user(chain(&*error)))?;
+    }
+    Ok(())
 }
 
 fn restart(context: &Context, files: &LoadedProject, services: &[ServiceName]) -> Result<(), CliError> {
@@ -320,17 +321,12 @@ fn restart(context: &Context, files: &LoadedProject, services: &[ServiceName]) -
         timeout: None,
         no_deps: false,
     };
-    act(context, files, BuildOptions::default(), &intent)
+    act(context, files, &intent)
 }
 
-fn act(
-    context: &Context,
-    files: &LoadedProject,
-    options: BuildOptions,
-    intent: &Intent,
-) -> Result<(), CliError> {
+fn act(context: &Context, files: &LoadedProject, intent: &Intent) -> Result<(), CliError> {
     let prepared = files.prepare()?;
-    let images = StoreImages::new(context, Some(files)).with_options(options);
+    let images = StoreImages::new(context, Some(files));
     let progress = Progress::new("watch", context.look(), None);
     let asked = Asked::default();
     context

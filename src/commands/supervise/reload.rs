@@ -11,7 +11,7 @@ use super::hot::HotRules;
 use crate::error::{CliError, ErrorKind};
 use crate::event::{Event, Events};
 use crate::model::file_object::FileObjectSource;
-use crate::plan::{Intent, Starts, Up};
+use crate::plan::{Intent, Reason, Starts, Up};
 use crate::state::rejected_reload::RejectedReload;
 use crate::state::{ProjectDir, ProjectRecord};
 use crate::ui::progress::Progress;
@@ -105,6 +105,7 @@ fn attempt(context: &Context, record: &ProjectRecord) -> Result<Vec<String>, Cli
         .steps
         .iter()
         .chain(&preview.plan.steps)
+        .filter(|step| is_news(&step.reason))
         .map(ToString::to_string)
         .collect();
     let progress = Progress::new("reload", context.look(), None);
@@ -117,6 +118,14 @@ fn attempt(context: &Context, record: &ProjectRecord) -> Result<Vec<String>, Cli
         &Asked::default(),
     )?;
     Ok(changes)
+}
+
+/// Whether a step is taken because of the files, not because of another step.
+fn is_news(reason: &Reason) -> bool {
+    !matches!(
+        reason,
+        Reason::Replaced | Reason::Created | Reason::BeforeStart | Reason::AfterStop | Reason::AfterStart
+    )
 }
 
 /// Whether all containers of services that the files no longer have came from these very files: then saving took them out.

@@ -1,3 +1,5 @@
+//! Lines on a pipe, bars, and a block that replaces itself.
+
 use std::time::Instant;
 
 use super::block::Block;

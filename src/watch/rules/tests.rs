@@ -1,3 +1,5 @@
+//! Rules on changes: what is copied where, what is left out, and in which order things fire.
+
 use super::*;
 use crate::source::span::{SourceMap, Span};
 
