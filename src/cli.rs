@@ -103,6 +103,8 @@ pub enum When {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Copy files between the host and a service's container
+    Cp(commands::cp::Args),
     /// Join a running container's streams
     Attach(commands::attach::Args),
     /// Show what happened, and what happens, to a project

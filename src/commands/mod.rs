@@ -21,6 +21,7 @@ mod work;
 pub mod attach;
 pub mod build;
 pub mod config;
+pub mod cp;
 pub mod create;
 pub mod down;
 pub mod events;
@@ -99,6 +100,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
     };
     match command {
         Command::Attach(args) => attach::run(&context, &args),
+        Command::Cp(args) => cp::run(&context, &args),
         Command::Events(args) => events::run(&context, &args),
         Command::Image(args) => image::run(&context, &args),
         Command::Images(args) => images::run(&context, &args),

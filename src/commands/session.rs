@@ -118,6 +118,10 @@ pub(super) fn stay_attached(
     )?;
     // Ends of pipes that are the container's alone now.
     drop((input, outputs));
+    if let Some((columns, rows)) = terminal::size().filter(|_| tty) {
+        // One that ended at once has no terminal any more.
+        runtime.resize(id, columns, rows).unwrap_or_default();
+    }
     let _raw = if tty && stdin && isatty(stdio::stdin()) {
         Some(RawMode::enter().map_err(unprepared)?)
     } else {

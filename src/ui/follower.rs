@@ -137,8 +137,6 @@ impl<'a> Follower<'a> {
         let containers = runtime.roots().project_containers(project)?;
         let mut watch = None;
         if follow {
-            std::fs::create_dir_all(&containers)
-                .map_err(|error| failed("make directory", &containers, error))?;
             let mut new = Watch::new()?;
             new.add(
                 &containers,
