@@ -65,15 +65,16 @@ pub fn run(mut context: Context, args: &Args) -> Result<(), CliError> {
     let mut watched: Option<Watched> = None;
     let mut saved: Option<Saved> = None;
     let mut next_look = Instant::now();
-    let mut first = true;
+    let (mut first, mut reloaded) = (true, false);
     while !cancel.load(Ordering::Relaxed) {
         let Some(record) = dir.read()? else {
             return supervisor::leave(&context, &args.project);
         };
         let now = match watched.take() {
-            Some(now) if now.generation == record.generation => now,
-            _ => {
-                let now = Watched::of(&context, &dir, &record, &log);
+            Some(now) if now.generation == record.generation && !reloaded => now,
+            before => {
+                reloaded = false;
+                let now = Watched::of(&context, &dir, &record, before, &log);
                 if let Err(error) = watcher.watch(&now.all_files(), &now.hot.trees()) {
                     warn(&log, chain(&error));
                 }
@@ -92,7 +93,11 @@ pub fn run(mut context: Context, args: &Args) -> Result<(), CliError> {
             note(&mut saved, now.file_names());
         }
         note(&mut saved, now.concerned(&batch));
-        let changes = if batch.woken { Vec::new() } else { changes(batch, &now) };
+        let changes = if batch.woken {
+            Vec::new()
+        } else {
+            changes(batch, &now)
+        };
         hot::fire(&context, &now, &record, &changes, &log);
         if !record.live_reload {
             saved = None;
@@ -104,7 +109,7 @@ pub fn run(mut context: Context, args: &Args) -> Result<(), CliError> {
             });
             reload::reload(&context, &dir, &record, due.first, &log)?;
             // What is watched may have changed with the files.
-            watched = None;
+            reloaded = true;
         }
         if Instant::now() >= next_look {
             next_look = Instant::now() + GUARD_INTERVAL;

@@ -21,14 +21,21 @@ fn load(context: &Context, record: &ProjectRecord) -> Result<LoadedProject, CliE
     context.load_with(options_of(record), &services, false)
 }
 
-/// Every file whose change counts, and the hot rules. Of files that are wrong, what can still be read.
-pub(super) fn inputs(context: &Context, record: &ProjectRecord) -> (Vec<PathBuf>, Result<HotRules, String>) {
+/// What of a project is watched.
+pub(super) struct Inputs {
+    /// Every file whose change counts.
+    pub(super) files: Vec<PathBuf>,
+    /// None when the files are wrong: those of before hold on.
+    pub(super) rules: Option<Result<HotRules, String>>,
+}
+
+/// Looks for the inputs of a project; of files that are wrong, for those that were read.
+pub(super) fn inputs(context: &Context, record: &ProjectRecord) -> Inputs {
     let Ok(files) = load(context, record) else {
-        let (loaded, _, _) = crate::source::load::load(&options_of(record));
-        return (
-            loaded.map(|loaded| loaded.watched).unwrap_or_default(),
-            Ok(HotRules::default()),
-        );
+        let (loaded, _, sources) = crate::source::load::load(&options_of(record));
+        let mut files: Vec<PathBuf> = sources.files().map(|(_, file)| file.path.clone()).collect();
+        files.extend(loaded.into_iter().flat_map(|loaded| loaded.watched));
+        return Inputs { files, rules: None };
     };
     let mut paths = files.loaded.watched.clone();
     for service in files.project.services.values() {
@@ -55,7 +62,10 @@ pub(super) fn inputs(context: &Context, record: &ProjectRecord) -> (Vec<PathBuf>
             paths.push(path.clone().into_std_path_buf());
         }
     }
-    (paths, HotRules::of(files))
+    Inputs {
+        files: paths,
+        rules: Some(HotRules::of(files)),
+    }
 }
 
 /// Loads the files again and makes reality what they say. What a person stopped stays stopped, what ended by itself stays so.

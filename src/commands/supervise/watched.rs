@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use super::super::Context;
-use super::{hot::HotRules, reload, warn};
+use super::hot::HotRules;
+use super::reload::{self, Inputs};
+use super::warn;
 use crate::event::Events;
 use crate::state::{ProjectDir, ProjectRecord};
 use crate::watch::files::Batch;
@@ -28,23 +30,41 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn of(context: &Context, dir: &ProjectDir, record: &ProjectRecord, log: &dyn Events) -> Self {
+    pub(super) fn of(
+        context: &Context,
+        dir: &ProjectDir,
+        record: &ProjectRecord,
+        before: Option<Self>,
+        log: &dyn Events,
+    ) -> Self {
         let read_at = SystemTime::now() - TICK;
-        let (found, rules) = reload::inputs(context, record);
+        let Inputs { files: found, rules } = reload::inputs(context, record);
+        let (known, rules_before) = before
+            .map(|before| (before.files, before.hot))
+            .unwrap_or_default();
         let mut files: BTreeSet<PathBuf> = record.config_files.iter().cloned().chain(found).collect();
+        if rules.is_none() {
+            files.extend(known);
+        }
         // Saving a file behind a link changes the file, not the link.
         let targets: Vec<PathBuf> = files.iter().filter_map(|file| file.canonicalize().ok()).collect();
         files.extend(targets);
         if !record.live_reload {
             files.clear();
         }
-        let hot = rules.unwrap_or_else(|message| {
-            warn(log, message);
-            HotRules::default()
-        });
-        for warning in &hot.warnings {
-            warn(log, warning.message.clone());
-        }
+        let hot = match rules {
+            None => rules_before,
+            Some(Ok(hot)) => {
+                for warning in &hot.warnings {
+                    warn(log, warning.message.clone());
+                }
+                hot
+            }
+            Some(Err(message)) => {
+                warn(log, message);
+                HotRules::default()
+            }
+        };
         Self {
             generation: record.generation,
             hot,
