@@ -88,3 +88,45 @@ impl<'a> Story<'a> {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Lines(Mutex<Vec<String>>);
+
+    impl Events for Lines {
+        fn emit(&self, event: Event) {
+            if let Event::BuildOutput { line, .. } = event {
+                self.0.lock().expect("lock").push(line);
+            }
+        }
+    }
+
+    #[test]
+    fn pieces_become_lines_of_their_own_stream() {
+        let (lines, service) = (Lines::default(), ServiceName::new("web"));
+        let story = Story::new(&service, &lines);
+        let piece = |stderr, text: &str| BuildEvent::Output {
+            number: 1,
+            stderr,
+            bytes: text.as_bytes().to_vec(),
+        };
+        for event in [
+            piece(false, "one\ntw"),
+            piece(true, "error\n"),
+            piece(false, "o\nrest"),
+        ] {
+            story.tell(event);
+        }
+        story.tell(BuildEvent::Done {
+            number: 1,
+            took: Duration::from_millis(1500),
+        });
+        let told = lines.0.lock().expect("lock").clone();
+        assert_eq!(told, ["one", "error", "two", "rest", "step 1 done in 1.5s"]);
+    }
+}

@@ -72,3 +72,28 @@ pub(super) fn scale(
 pub(super) fn remove_orphans(context: &Context, flag: bool) -> bool {
     flag || context.is_set("COMPOSE_REMOVE_ORPHANS")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_that_mean_nothing_are_errors() {
+        assert_eq!(
+            image_policy(Some("always"), false, true)
+                .map(|policy| policy.pull)
+                .ok(),
+            Some(Some(PullPolicy::Always))
+        );
+        assert!(image_policy(Some("build"), false, false).is_ok_and(|policy| policy.build));
+        assert!(
+            image_policy(Some("policy"), false, false).is_ok_and(|policy| policy == ImagePolicy::default())
+        );
+        assert!(
+            image_policy(Some("sometimes"), false, false)
+                .is_err_and(|error| error.message.contains("sometimes"))
+        );
+        assert!(image_policy(None, true, true).is_err());
+        assert!(recreate(true, true).is_err());
+    }
+}

@@ -274,3 +274,37 @@ pub fn options_of(record: &ProjectRecord) -> LoadOptions {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_loads_the_same_project_again() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        std::fs::write(
+            directory.path().join("c.yaml"),
+            "name: a\nservices: {web: {image: \"x:${TAG}\"}, debug: {image: y, profiles: [debug]}}\n",
+        )
+        .expect("write");
+        let record = ProjectRecord {
+            name: "other".to_owned(),
+            working_dir: directory.path().to_owned(),
+            config_files: vec![directory.path().join("c.yaml")],
+            profiles: vec!["debug".to_owned()],
+            environment: [("TAG".to_owned(), "1".to_owned())].into(),
+            ..ProjectRecord::default()
+        };
+        let outcome = model::load(&model::Options::new(options_of(&record)));
+        let project = outcome.project.expect("valid");
+        assert_eq!(project.name.as_str(), "other", "-p of the `up` holds on");
+        assert_eq!(project.services["web"].image.as_deref(), Some("x:1"));
+        assert!(project.services.contains_key("debug"));
+    }
+
+    #[test]
+    fn a_project_is_found_from_below_its_file() {
+        assert!(above(Path::new("/p/compose.yaml"), Path::new("/p/src/deep")));
+        assert!(!above(Path::new("/p/compose.yaml"), Path::new("/q")));
+    }
+}

@@ -353,3 +353,79 @@ fn attached(context: &Context, args: &Args, bringing: &Bringing<'_>) -> Result<(
     supervisor::end(context, &name)?;
     ended
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ServiceName;
+
+    fn record(services: &[&str]) -> ProjectRecord {
+        ProjectRecord {
+            services: services.iter().map(|name| ServiceName::new(*name)).collect(),
+            live_reload: true,
+            ..ProjectRecord::default()
+        }
+    }
+
+    fn args(services: &[&str]) -> Args {
+        Args {
+            services: services.iter().map(ToString::to_string).collect(),
+            ..Args::default()
+        }
+    }
+
+    fn after(before: Option<ProjectRecord>, services: &[&str]) -> Vec<ServiceName> {
+        continued(before, record(&[]), &args(services)).services
+    }
+
+    #[test]
+    fn an_up_of_some_services_adds_to_what_is_up() {
+        assert_eq!(after(None, &["web"]), record(&["web"]).services);
+        assert_eq!(
+            after(Some(record(&["db"])), &["web"]),
+            record(&["web", "db"]).services
+        );
+        assert_eq!(after(Some(record(&[])), &["web"]), [], "all are up, and stay in");
+        assert_eq!(after(Some(record(&["db"])), &[]), [], "none named means all");
+    }
+
+    #[test]
+    fn replicas_asked_for_are_forgotten_by_an_up_of_everything_only() {
+        let mut before = record(&[]);
+        before.scale.insert(ServiceName::new("web"), 3);
+        let scale = |services| continued(Some(before.clone()), record(&[]), &args(services)).scale;
+        assert_eq!(scale(&["db"]), before.scale);
+        assert!(scale(&[]).is_empty());
+    }
+
+    #[test]
+    fn flags_that_exclude_each_other_are_named() {
+        let clash = |args: Args| check(&args).err().map(|error| error.message).unwrap_or_default();
+        let detached = Args {
+            detach: true,
+            ..Args::default()
+        };
+        assert_eq!(clash(detached.clone()), "");
+        assert!(
+            clash(Args {
+                watch: true,
+                ..detached.clone()
+            })
+            .contains("--watch")
+        );
+        assert!(
+            clash(Args {
+                exit_code_from: Some("web".to_owned()),
+                ..detached
+            })
+            .contains("--exit-code-from")
+        );
+        assert!(
+            clash(Args {
+                menu: true,
+                ..Args::default()
+            })
+            .contains("--menu is not supported")
+        );
+    }
+}

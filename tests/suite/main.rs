@@ -6,10 +6,13 @@ mod bad_input;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod follow;
+mod foreground;
 mod host;
 #[cfg(test)]
 mod images;
 #[cfg(test)]
+mod one_off;
 mod operate;
 #[cfg(test)]
 mod plan;

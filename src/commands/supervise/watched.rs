@@ -105,3 +105,56 @@ impl Watched {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{File, FileTimes};
+
+    use super::*;
+    use crate::watch::rules::Change;
+
+    fn watched(files: &[PathBuf], read_at: SystemTime) -> Watched {
+        Watched {
+            generation: 1,
+            hot: HotRules::default(),
+            record: PathBuf::new(),
+            files: files.iter().cloned().collect(),
+            read_at,
+            copied: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_saved_while_nobody_watched_is_found_by_its_time() {
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let path = |name: &str| directory.path().join(name);
+        let now = SystemTime::now();
+        for (name, age) in [("old", 60), ("record", 30), ("new", 10)] {
+            let file = File::create(path(name)).expect("create");
+            file.set_times(FileTimes::new().set_modified(now - Duration::from_secs(age)))
+                .expect("times");
+        }
+        let watched = watched(&[path("old"), path("new"), path("absent")], now);
+        assert_eq!(
+            watched.newer_files(None),
+            [] as [String; 0],
+            "all were read later"
+        );
+        let since_record = watched.newer_files(Some(&path("record")));
+        assert_eq!(since_record, [path("new").display().to_string()]);
+    }
+
+    #[test]
+    fn only_files_that_count_are_saves() {
+        let watched = watched(&[PathBuf::from("/p/compose.yaml")], SystemTime::now());
+        let change = |path: &str| Change {
+            path: path.into(),
+            removed: false,
+        };
+        let batch = Batch {
+            changes: [change("/p/compose.yaml"), change("/p/.compose.yaml.swp")].into(),
+            ..Batch::default()
+        };
+        assert_eq!(watched.concerned(&batch), ["/p/compose.yaml"]);
+    }
+}
