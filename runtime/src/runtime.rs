@@ -20,7 +20,7 @@ pub enum RuntimeError {
         name: String,
     },
     /// A container could not be started.
-    #[error("container {name}: {stage}{}{detail}", if .detail.is_empty() { "" } else { ": " })]
+    #[error("container {name}: {stage}{}", why(*.errno, .detail))]
     Start {
         /// Container.
         name: String,
@@ -80,6 +80,19 @@ pub enum RuntimeError {
         #[source]
         source: std::io::Error,
     },
+}
+
+/// What the step says, and the system call.
+fn why(errno: i32, detail: &str) -> String {
+    let text = std::io::Error::from_raw_os_error(errno).to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    match (errno, detail) {
+        (0, "") => String::new(),
+        (_, "") => format!(": {text}"),
+        (0, detail) => format!(": {detail}"),
+        (_, detail) if detail.contains(text) => format!(": {detail}"),
+        (_, detail) => format!(": {detail} ({text})"),
+    }
 }
 
 fn humantime(duration: &Duration) -> String {

@@ -118,7 +118,7 @@ fn select(
                 .iter()
                 .any(|status| status == container_view::state_word(container.status)),
         })
-        .filter(|container| args.all || !container.one_off || is_shown_by_default(container.status))
+        .filter(|container| args.all || !container.one_off)
         .filter(|container| match &subject.declared {
             Some(declared) if !args.orphans => declared.contains(&container.service),
             Some(_) | None => true,

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rcompose_runtime::{LocalRuntime, Runtime, RuntimeError};
 use rustix::stdio;
 use rustix::termios::isatty;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGPIPE, SIGTERM, SIGWINCH};
 
 use crate::error::CliError;
 use crate::ui::relay::{Pause, Relay};
@@ -50,6 +50,7 @@ pub(super) fn stay(relay: &mut Relay<'_>, handle: &Handle<'_>, signals: &Signals
                 return Ok(Left::Ended(code));
             }
             Pause::Detached => return Ok(Left::Detached),
+            Pause::Unheard => return Ok(Left::GivenUp(128 + SIGPIPE)),
             Pause::Signals(arrived) => {
                 for signal in arrived {
                     if signal == SIGWINCH {

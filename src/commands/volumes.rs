@@ -45,7 +45,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
                 }
                 table.render()
             }
-            "json" => lines(volumes.iter().map(|volume| record(volume).to_string())),
+            "json" => format!("{}\n", Value::Array(volumes.iter().map(record).collect())),
             template => by_template(template, &volumes, &record)?,
         }
     };

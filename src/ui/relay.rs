@@ -37,8 +37,6 @@ struct Input<'a> {
 struct Output<'a> {
     from: OwnedFd,
     to: BorrowedFd<'a>,
-    /// Nobody reads it any more; it is still taken from the process.
-    discarded: bool,
 }
 
 /// Why [`Relay::run`] returned.
@@ -50,6 +48,8 @@ pub enum Pause {
     Signals(Vec<i32>),
     /// The user typed the keys to leave.
     Detached,
+    /// Nobody reads this program's output any more.
+    Unheard,
 }
 
 /// All streams of one process.
@@ -76,11 +76,7 @@ impl<'a> Relay<'a> {
     /// Output from `from` to `to`.
     pub fn output(&mut self, from: OwnedFd, to: BorrowedFd<'a>) -> io::Result<()> {
         set_nonblocking(&from)?;
-        self.outputs.push(Output {
-            from,
-            to,
-            discarded: false,
-        });
+        self.outputs.push(Output { from, to });
         Ok(())
     }
 
@@ -116,7 +112,9 @@ impl<'a> Relay<'a> {
             if self.input.is_some() && ready.get(2 + outputs) == Some(&true) && self.move_input() {
                 return Ok(Pause::Detached);
             }
-            self.move_outputs(&ready[2..2 + outputs])?;
+            if !self.move_outputs(&ready[2..2 + outputs])? {
+                return Ok(Pause::Unheard);
+            }
             if ready[0] {
                 return Ok(Pause::Ended);
             }
@@ -138,20 +136,32 @@ impl<'a> Relay<'a> {
             }
             let ready: Vec<bool> = polls.iter().map(|poll| !poll.revents().is_empty()).collect();
             drop(polls);
-            self.move_outputs(&ready)?;
+            if !self.move_outputs(&ready)? {
+                break;
+            }
         }
         Ok(())
     }
 
-    fn move_outputs(&mut self, ready: &[bool]) -> io::Result<()> {
+    /// False when nobody reads what was written.
+    fn move_outputs(&mut self, ready: &[bool]) -> io::Result<bool> {
         let mut block = [0; BLOCK];
         let mut open = Vec::with_capacity(ready.len());
         for (output, ready) in self.outputs.iter_mut().zip(ready) {
-            open.push(!*ready || output.step(&mut block)?);
+            let step = if *ready {
+                output.step(&mut block)?
+            } else {
+                Step::Goes
+            };
+            match step {
+                Step::Goes => open.push(true),
+                Step::Over => open.push(false),
+                Step::Leaves => return Ok(false),
+            }
         }
         let mut open = open.into_iter();
         self.outputs.retain(|_| open.next().unwrap_or(true));
-        Ok(())
+        Ok(true)
     }
 
     /// True when the user leaves.
@@ -170,10 +180,11 @@ impl<'a> Relay<'a> {
     }
 }
 
-/// What became of the input.
+/// What became of a stream.
 enum Step {
     Goes,
     Over,
+    /// The user is gone.
     Leaves,
 }
 
@@ -230,23 +241,24 @@ impl Input<'_> {
 }
 
 impl Output<'_> {
-    /// Moves a block; false at the end. A terminal whose last process ended answers with EIO.
-    fn step(&mut self, block: &mut [u8]) -> io::Result<bool> {
+    /// Moves a block. A terminal whose last process ended answers with EIO.
+    fn step(&mut self, block: &mut [u8]) -> io::Result<Step> {
         let length = match rustix::io::read(&self.from, &mut *block) {
-            Ok(0) | Err(Errno::IO) => return Ok(false),
+            Ok(0) | Err(Errno::IO) => return Ok(Step::Over),
             Ok(length) => length,
-            Err(Errno::AGAIN | Errno::INTR) => return Ok(true),
+            Err(Errno::AGAIN | Errno::INTR) => return Ok(Step::Goes),
             Err(error) => return Err(error.into()),
         };
-        if !self.discarded && write_all(self.to, &block[..length]).is_err() {
-            self.discarded = true;
+        match write_all(self.to, &block[..length]) {
+            Ok(()) => Ok(Step::Goes),
+            Err(Errno::PIPE | Errno::IO) => Ok(Step::Leaves),
+            Err(error) => Err(error.into()),
         }
-        Ok(true)
     }
 }
 
 /// Writes to a stream of this program, which others may have made non-blocking.
-fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
+fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<(), Errno> {
     while !bytes.is_empty() {
         match rustix::io::write(to, bytes) {
             Ok(length) => bytes = &bytes[length..],
@@ -255,10 +267,10 @@ fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> io::Result<()> {
                 let mut polls = [PollFd::from_borrowed_fd(to, PollFlags::OUT)];
                 match rustix::event::poll(&mut polls, None) {
                     Ok(_) | Err(Errno::INTR) => {}
-                    Err(error) => return Err(error.into()),
+                    Err(error) => return Err(error),
                 }
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
     Ok(())

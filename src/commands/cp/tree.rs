@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 /// Inside the root, whatever links say; no magic links.
 const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags::NO_MAGICLINKS);
-/// Links followed before it counts as a circle (path_resolution(7)).
+/// Links followed before it counts as a circle (`path_resolution(7)`).
 const MOST_LINKS: usize = 40;
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
