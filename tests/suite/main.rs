@@ -7,12 +7,14 @@ mod bad_input;
 mod crash;
 #[cfg(test)]
 mod follow;
+#[cfg(test)]
 mod foreground;
 mod host;
 #[cfg(test)]
 mod images;
 #[cfg(test)]
 mod one_off;
+#[cfg(test)]
 mod operate;
 #[cfg(test)]
 mod plan;
