@@ -6,13 +6,14 @@ use std::fs::OpenOptions;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::PoisonError;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcompose_network::ipam::{self, Holder, SubnetRequest, Taken};
 use rcompose_network::{Netlink, NetworkError, NetworkRun, NetworkSpec, ensure_bridge, host_prefixes, name};
-use rcompose_shim::spawn_bridge_removal;
+use rcompose_shim::{BRIDGE_LINGER, spawn_bridge_removal};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
@@ -91,6 +92,7 @@ impl LocalRuntime {
         let directory = self.roots.network(&request.name)?;
         let _lock = lock_file(&self.roots.networks_lock())?;
         let mut netlink = Netlink::route().map_err(network_error)?;
+        self.take_back(request, &directory, &mut netlink)?;
         if let Some(existing) = self.network_record(&request.name)? {
             if existing.request.config_hash != request.config_hash {
                 let reason = format!(
@@ -113,6 +115,25 @@ impl LocalRuntime {
             return Err(network_error(error));
         }
         self.network_state(&record)
+    }
+
+    /// A network of the same name that is on its way out: an equal one is taken back with its bridge, another one goes now. The caller holds
+    /// the lock of the networks.
+    fn take_back(
+        &self,
+        request: &NetworkRequest,
+        directory: &Path,
+        netlink: &mut Netlink,
+    ) -> Result<(), RuntimeError> {
+        let gone = directory.with_file_name(format!("{GONE}{}", request.name));
+        let Some(record) = atomic::read_json::<NetworkRecord>(&gone.join(FILE))? else {
+            return Ok(());
+        };
+        if record.request == *request && !directory.exists() {
+            return std::fs::rename(&gone, directory).map_err(failed("take back", &gone));
+        }
+        rcompose_network::remove_bridge(netlink, &record.spec).map_err(network_error)?;
+        root::remove_directory(&gone)
     }
 
     /// Chooses subnet and bridge. The caller holds the lock of the networks.
@@ -173,7 +194,7 @@ impl LocalRuntime {
         })
     }
 
-    /// The bridge itself goes in its own time, by another process that holds the lock of the networks meanwhile.
+    /// The bridge itself goes in its own time, by another process.
     pub(crate) fn delete_network(&self, name: &str) -> Result<(), RuntimeError> {
         let directory = self.roots.network(name)?;
         let Some(record) = self.network_record(name)? else {
@@ -197,7 +218,9 @@ impl LocalRuntime {
         if record.bridge_is_foreign {
             return root::remove_directory(&gone);
         }
+        drop(lock);
         let program = self.shim_path()?;
+        let lock = open_lock_file(&self.roots.networks_lock())?;
         let removal = spawn_bridge_removal(&program, &record.spec.bridge, &gone, lock).map_err(|source| {
             RuntimeError::Io {
                 what: format!("remove network {name}"),
@@ -210,9 +233,12 @@ impl LocalRuntime {
         Ok(())
     }
 
-    /// Ends the removals of bridges that were killed on their way.
+    /// Ends the removals of bridges that were killed on their way; those whose time has not come are left alone.
     pub(crate) fn finish_removals(&self) -> Result<(), RuntimeError> {
-        let is_gone = |name: &String| name.starts_with(GONE);
+        let overdue = 4 * BRIDGE_LINGER;
+        let is_gone = |name: &String| {
+            name.starts_with(GONE) && age(&self.roots.networks().join(name)).is_none_or(|age| age > overdue)
+        };
         if !root::entries(&self.roots.networks())?.iter().any(is_gone) {
             return Ok(());
         }
@@ -232,6 +258,13 @@ impl LocalRuntime {
 
 /// An open file at `path` with an exclusive lock, waited for; whoever inherits the file inherits the lock.
 fn lock_file(path: &Path) -> Result<OwnedFd, RuntimeError> {
+    let file = open_lock_file(path)?;
+    rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive))
+        .map_err(failed("lock", path))?;
+    Ok(file)
+}
+
+fn open_lock_file(path: &Path) -> Result<OwnedFd, RuntimeError> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -239,9 +272,14 @@ fn lock_file(path: &Path) -> Result<OwnedFd, RuntimeError> {
         .mode(0o600)
         .open(path)
         .map_err(failed("open", path))?;
-    rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive))
-        .map_err(failed("lock", path))?;
     Ok(file.into())
+}
+
+/// How long ago the directory was renamed or changed otherwise (its ctime, inode(7)); none when that cannot be told.
+fn age(directory: &Path) -> Option<Duration> {
+    let metadata = std::fs::symlink_metadata(directory).ok()?;
+    let changed = Duration::new(u64::try_from(metadata.ctime()).ok()?, u32::try_from(metadata.ctime_nsec()).ok()?);
+    SystemTime::now().duration_since(UNIX_EPOCH + changed).ok()
 }
 
 /// An error of the network room as one of the runtime.

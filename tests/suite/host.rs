@@ -118,14 +118,9 @@ impl Host {
         found.remove(0)
     }
 
-    /// Brings everything down, ends what is left and checks that the kernel holds nothing of ours any more.
+    /// Brings everything down and checks that the kernel holds nothing of ours any more.
     pub(crate) fn finish(self) {
-        let projects = std::fs::read_dir(self.data_root().join("projects")).map(|entries| {
-            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect::<Vec<_>>()
-        });
-        for project in projects.unwrap_or_default() {
-            self.rcompose(["-p", &project, "down", "-v", "-t", "0", "--remove-orphans"]).success();
-        }
+        self.bring_down();
         let deadline = Instant::now() + Duration::from_secs(10);
         loop {
             let left = KernelObjects::now().since(&self.before, self.directory.path());
@@ -134,6 +129,27 @@ impl Host {
             }
             assert!(Instant::now() < deadline, "left behind: {left:?}");
             std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    fn bring_down(&self) {
+        let projects = std::fs::read_dir(self.data_root().join("projects")).map(|entries| {
+            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect::<Vec<_>>()
+        });
+        for project in projects.unwrap_or_default() {
+            let ran = self.rcompose(["-p", &project, "down", "-v", "-t", "0", "--remove-orphans"]);
+            assert!(ran.code == 0 || std::thread::panicking(), "{}", ran.stderr);
+        }
+    }
+}
+
+impl Drop for Host {
+    /// A failed test leaves no containers running either.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.bring_down();
+            // Bridges go a moment later, by their records.
+            std::thread::sleep(Duration::from_secs(2));
         }
     }
 }

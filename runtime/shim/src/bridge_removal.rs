@@ -1,21 +1,26 @@
-//! In: a bridge that no network needs any more and its record. Out: a process of its own that removes both, since the kernel takes
-//! tens of milliseconds for the bridge (a grace period of RCU) and nobody should have to wait for it.
-//! **Invariant:** the lock it was given is held until both are gone; a record that is left tells that the bridge may be, too.
+//! In: a bridge that no network needs any more and its record. Out: a process of its own that removes both after a while: the kernel takes
+//! tens of milliseconds for a bridge (a grace period of RCU), nobody should wait for it, and who brings the project up again at once finds it there.
+//! **Invariant:** nothing is removed without the lock, nor when the record was taken back meanwhile; a record that is left tells that the bridge may be.
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use rcompose_network::Netlink;
+use rustix::fs::{FlockOperation, flock};
 
 use crate::error::ShimError;
 
 /// The first argument of the program.
 const COMMAND: &str = "remove-bridge";
+/// How long a bridge without a network waits to be taken back.
+pub const BRIDGE_LINGER: Duration = Duration::from_millis(1500);
 
-/// Starts `program` to remove the interface `bridge` and then the directory `record`. `lock` is an open file that carries a lock of flock(2).
+/// Starts `program` to remove the interface `bridge` and then the directory `record`. `lock` is the open file, not locked, whose lock of
+/// flock(2) is taken before.
 /// The child needs no waiting for, but to be reaped by a caller that lives on.
 pub fn spawn_bridge_removal(
     program: &Path,
@@ -47,8 +52,16 @@ pub(crate) fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<(St
     (record.is_absolute() && arguments.next().is_none()).then_some((bridge, record))
 }
 
-/// Removes both; standard input is the lock.
+/// Removes both; standard input is the file to lock.
 pub(crate) fn remove(bridge: &str, record: &Path) -> ExitCode {
+    std::thread::sleep(BRIDGE_LINGER);
+    if flock(rustix::stdio::stdin(), FlockOperation::LockExclusive).is_err() {
+        return ExitCode::FAILURE;
+    }
+    if !record.exists() {
+        // Taken back, or finished by somebody else.
+        return ExitCode::SUCCESS;
+    }
     let removed = Netlink::route().and_then(|mut netlink| netlink.delete_link(bridge));
     match removed {
         Ok(()) if std::fs::remove_dir_all(record).is_ok() => ExitCode::SUCCESS,
