@@ -47,6 +47,9 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         .request
         .as_ref()
         .is_some_and(|request| request.stdin_open);
+    if context.only_says(&format!("attach to {}", container.name)) {
+        return Ok(());
+    }
     let stdin = takes_input && !args.no_stdin;
     let keys: &[u8] = if container.tty { &keys } else { &[] };
     let runtime = context.runtime()?;

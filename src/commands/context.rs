@@ -125,6 +125,14 @@ impl Context {
         Ok(self.interrupts.cancel())
     }
 
+    /// With `--dry-run`, says what would be done; then it is not to be done.
+    pub fn only_says(&self, what: &str) -> bool {
+        if self.globals.dry_run {
+            print::err(&format!(" DRY-RUN MODE - {what}\n"));
+        }
+        self.globals.dry_run
+    }
+
     /// Steps that work at once (`--parallel`).
     pub fn parallel(&self) -> usize {
         let asked = self

@@ -74,6 +74,13 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         privileged: args.privileged,
         tty,
     };
+    if context.only_says(&format!(
+        "execute {} in {}",
+        args.command.join(" "),
+        container.name
+    )) {
+        return Ok(());
+    }
     if args.detach {
         let null = null()?;
         let streams = [null.as_fd(); 3];

@@ -83,6 +83,11 @@ pub struct TagArgs {
 
 /// Looks at the store, or changes it.
 pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
+    if let Some(change) = change(&args.command)
+        && context.only_says(&change)
+    {
+        return Ok(());
+    }
     match &args.command {
         Command::Import(args) => transfer::import_image(context, args),
         Command::Inspect(args) => inspect::run(context, args),
@@ -93,6 +98,23 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         Command::Rm(args) => remove(context, args),
         Command::Save(args) => transfer::save_images(context, args),
         Command::Tag(args) => tag(context, args),
+    }
+}
+
+/// What a verb changes in the store; none when it only looks.
+fn change(command: &Command) -> Option<String> {
+    match command {
+        Command::Import(args) => Some(format!("import {}", args.archive.display())),
+        Command::Load(_) => Some("load images".to_owned()),
+        Command::Prune(_) => Some("remove unused images".to_owned()),
+        Command::Pull(args) => Some(format!("pull {}", args.name)),
+        Command::Rm(args) => Some(format!("remove {}", args.images.join(" "))),
+        Command::Tag(args) => Some(format!("tag {} as {}", args.image, args.name)),
+        Command::Save(args) => args
+            .output
+            .as_ref()
+            .map(|path| format!("write {}", path.display())),
+        Command::Inspect(_) | Command::Ls(_) => None,
     }
 }
 

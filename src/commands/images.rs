@@ -78,7 +78,7 @@ fn text(rows: &[Row], args: &Args, now: Timestamp) -> Result<String, CliError> {
         return Ok(lines(ids.into_iter()));
     }
     match args.format.as_str() {
-        "table" | "" => {
+        "table" | "pretty" | "" => {
             let mut table = Table::new(&[
                 "CONTAINER",
                 "REPOSITORY",

@@ -142,7 +142,7 @@ fn text(rows: &[Row], args: &Args) -> Result<String, CliError> {
         return Ok(lines(rows.iter().map(|row| row.name.clone())));
     }
     match args.format.as_str() {
-        "table" | "" => {
+        "table" | "pretty" | "" => {
             let mut table = Table::new(&["NAME", "STATUS", "CONFIG FILES"]);
             for row in rows {
                 table.row(vec![

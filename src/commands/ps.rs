@@ -66,7 +66,10 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let containers = context.containers_of(&subject, &args.services)?;
     let shown = select(containers, args, &statuses, &subject);
     print::out(&text(&shown, args, Timestamp::now())?)?;
-    if args.format.as_deref().unwrap_or("table") == "table" && !args.quiet && !args.only_services {
+    if matches!(args.format.as_deref(), None | Some("table" | "pretty" | ""))
+        && !args.quiet
+        && !args.only_services
+    {
         print::err(&footer(context, &subject.project)?);
     }
     Ok(())
@@ -145,7 +148,7 @@ fn text(shown: &[ContainerState], args: &Args, now: Timestamp) -> Result<String,
         return Ok(lines(services.into_iter().cloned()));
     }
     match args.format.as_deref() {
-        None | Some("table" | "") => {
+        None | Some("table" | "pretty" | "") => {
             let mut table = Table::new(&[
                 "NAME", "IMAGE", "COMMAND", "SERVICE", "CREATED", "STATUS", "PORTS",
             ]);

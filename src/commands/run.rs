@@ -138,11 +138,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let facts = read_inputs(&files.project, files.origin());
     let request = request(args, &files, &service, &slug, &facts)?;
     prepare_around(context, args, &mut files, &service, &slug)?;
-    if context.globals.dry_run {
-        print::err(&format!(
-            " DRY-RUN MODE - create and start container {}\n",
-            request.name
-        ));
+    if context.only_says(&format!("create and start container {}", request.name)) {
         return Ok(());
     }
     if !args.no_deps {
@@ -196,7 +192,11 @@ fn prepare_around(
     slug: &str,
 ) -> Result<(), CliError> {
     let mut stand_in = service.clone();
-    stand_in.name = ServiceName::new(format!("{}-run-{slug}", service.name));
+    let mut name = format!("{}-run", service.name);
+    if files.project.services.contains_key(name.as_str()) {
+        name = format!("{name}-{slug}");
+    }
+    stand_in.name = ServiceName::new(name);
     stand_in.image = Some(image_name(&files.project, service));
     stand_in.container_name = None;
     stand_in.ports.clear();
