@@ -92,7 +92,7 @@ impl LocalRuntime {
         let directory = self.roots.network(&request.name)?;
         let _lock = lock_file(&self.roots.networks_lock())?;
         let mut netlink = Netlink::route().map_err(network_error)?;
-        self.take_back(request, &directory, &mut netlink)?;
+        take_back(request, &directory, &mut netlink)?;
         if let Some(existing) = self.network_record(&request.name)? {
             if existing.request.config_hash != request.config_hash {
                 let reason = format!(
@@ -115,25 +115,6 @@ impl LocalRuntime {
             return Err(network_error(error));
         }
         self.network_state(&record)
-    }
-
-    /// A network of the same name that is on its way out: an equal one is taken back with its bridge, another one goes now. The caller holds
-    /// the lock of the networks.
-    fn take_back(
-        &self,
-        request: &NetworkRequest,
-        directory: &Path,
-        netlink: &mut Netlink,
-    ) -> Result<(), RuntimeError> {
-        let gone = directory.with_file_name(format!("{GONE}{}", request.name));
-        let Some(record) = atomic::read_json::<NetworkRecord>(&gone.join(FILE))? else {
-            return Ok(());
-        };
-        if record.request == *request && !directory.exists() {
-            return std::fs::rename(&gone, directory).map_err(failed("take back", &gone));
-        }
-        rcompose_network::remove_bridge(netlink, &record.spec).map_err(network_error)?;
-        root::remove_directory(&gone)
     }
 
     /// Chooses subnet and bridge. The caller holds the lock of the networks.
@@ -256,6 +237,20 @@ impl LocalRuntime {
     }
 }
 
+/// A network of the same name that is on its way out: an equal one is taken back with its bridge, another one goes now. The caller holds
+/// the lock of the networks.
+fn take_back(request: &NetworkRequest, directory: &Path, netlink: &mut Netlink) -> Result<(), RuntimeError> {
+    let gone = directory.with_file_name(format!("{GONE}{}", request.name));
+    let Some(record) = atomic::read_json::<NetworkRecord>(&gone.join(FILE))? else {
+        return Ok(());
+    };
+    if record.request == *request && !directory.exists() {
+        return std::fs::rename(&gone, directory).map_err(failed("take back", &gone));
+    }
+    rcompose_network::remove_bridge(netlink, &record.spec).map_err(network_error)?;
+    root::remove_directory(&gone)
+}
+
 /// An open file at `path` with an exclusive lock, waited for; whoever inherits the file inherits the lock.
 fn lock_file(path: &Path) -> Result<OwnedFd, RuntimeError> {
     let file = open_lock_file(path)?;
@@ -278,7 +273,10 @@ fn open_lock_file(path: &Path) -> Result<OwnedFd, RuntimeError> {
 /// How long ago the directory was renamed or changed otherwise (its ctime, inode(7)); none when that cannot be told.
 fn age(directory: &Path) -> Option<Duration> {
     let metadata = std::fs::symlink_metadata(directory).ok()?;
-    let changed = Duration::new(u64::try_from(metadata.ctime()).ok()?, u32::try_from(metadata.ctime_nsec()).ok()?);
+    let changed = Duration::new(
+        u64::try_from(metadata.ctime()).ok()?,
+        u32::try_from(metadata.ctime_nsec()).ok()?,
+    );
     SystemTime::now().duration_since(UNIX_EPOCH + changed).ok()
 }
 

@@ -105,7 +105,7 @@ pub fn service(service: &mut Node, base: Base<'_>) {
         });
     });
     with(service, "extends", &mut |extends| {
-        with(extends, "file", &mut |file| local(file, base))
+        with(extends, "file", &mut |file| local(file, base));
     });
     for key in ["env_file", "label_file"] {
         with(service, key, &mut |files| {

@@ -36,7 +36,10 @@ pub fn words(duration: Duration) -> String {
 /// Bytes as Docker prints sizes: decimal units, at most four significant digits (go-units, `HumanSize`).
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
-    #[expect(clippy::cast_precision_loss, reason = "at most four significant digits are printed")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "at most four significant digits are printed"
+    )]
     let mut value = bytes as f64;
     let mut unit = 0;
     while value >= 1000.0 && unit + 1 < UNITS.len() {
@@ -50,7 +53,11 @@ pub fn size(bytes: u64) -> String {
     } else {
         2
     };
-    let number = if unit == 0 { format!("{value:.0}") } else { format!("{value:.digits$}") };
+    let number = if unit == 0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.digits$}")
+    };
     let number = if number.contains('.') {
         number.trim_end_matches('0').trim_end_matches('.').to_owned()
     } else {
@@ -85,7 +92,14 @@ mod tests {
 
     #[test]
     fn sizes_read_as_docker_prints_them() {
-        let cases = [(0, "0B"), (999, "999B"), (1000, "1kB"), (1_234_000, "1.23MB"), (77_800_000, "77.8MB"), (1_500_000_000, "1.5GB")];
+        let cases = [
+            (0, "0B"),
+            (999, "999B"),
+            (1000, "1kB"),
+            (1_234_000, "1.23MB"),
+            (77_800_000, "77.8MB"),
+            (1_500_000_000, "1.5GB"),
+        ];
         for (bytes, text) in cases {
             assert_eq!(size(bytes), text);
         }

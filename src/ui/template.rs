@@ -36,7 +36,10 @@ pub struct Template {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Text(String),
-    Field { function: Option<Function>, path: Vec<String> },
+    Field {
+        function: Option<Function>,
+        path: Vec<String>,
+    },
     LineFeed,
 }
 
@@ -111,11 +114,20 @@ fn action(words: &str) -> Result<Part, TemplateError> {
         "title" => (Some(Function::Title), words_left.next().unwrap_or_default()),
         field => (None, field),
     };
-    let Some(path) = field.strip_prefix('.') else { return Err(TemplateError::Unknown(words.to_owned())) };
+    let Some(path) = field.strip_prefix('.') else {
+        return Err(TemplateError::Unknown(words.to_owned()));
+    };
     if words_left.next().is_some() {
         return Err(TemplateError::Unknown(words.to_owned()));
     }
-    Ok(Part::Field { function, path: path.split('.').filter(|name| !name.is_empty()).map(str::to_owned).collect() })
+    Ok(Part::Field {
+        function,
+        path: path
+            .split('.')
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect(),
+    })
 }
 
 fn look_up<'a>(record: &'a Value, path: &[String]) -> Result<&'a Value, TemplateError> {
@@ -124,7 +136,13 @@ fn look_up<'a>(record: &'a Value, path: &[String]) -> Result<&'a Value, Template
             name: path.join("."),
             known: value
                 .as_object()
-                .map(|fields| fields.keys().map(|key| format!(".{key}")).collect::<Vec<_>>().join(" "))
+                .map(|fields| {
+                    fields
+                        .keys()
+                        .map(|key| format!(".{key}"))
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                })
                 .unwrap_or_default(),
         })
     })
@@ -144,7 +162,10 @@ fn apply(function: Option<Function>, value: &Value) -> String {
         Some(Function::Title) => {
             let text = plain();
             let mut characters = text.chars();
-            characters.next().map(|first| first.to_uppercase().collect::<String>() + characters.as_str()).unwrap_or_default()
+            characters
+                .next()
+                .map(|first| first.to_uppercase().collect::<String>() + characters.as_str())
+                .unwrap_or_default()
         }
     }
 }
@@ -159,18 +180,36 @@ mod tests {
     fn fields_functions_and_tables() {
         let record = json!({"Name": "web-1", "State": "running", "Publishers": [{"TargetPort": 80}]});
         let line = |text: &str| Template::parse(text).and_then(|template| template.render(&record));
-        assert_eq!(line("{{.Name}}\\t{{ upper .State }}"), Ok("web-1\tRUNNING".to_owned()));
-        assert_eq!(line("{{json .Publishers}}"), Ok(r#"[{"TargetPort":80}]"#.to_owned()));
+        assert_eq!(
+            line("{{.Name}}\\t{{ upper .State }}"),
+            Ok("web-1\tRUNNING".to_owned())
+        );
+        assert_eq!(
+            line("{{json .Publishers}}"),
+            Ok(r#"[{"TargetPort":80}]"#.to_owned())
+        );
         assert_eq!(line("{{title .State}}"), Ok("Running".to_owned()));
-        assert_eq!(Template::parse("table {{.Name}}\\t{{.State}}").map(|t| (t.table, t.header())), Ok((true, "NAME\tSTATE".to_owned())));
+        assert_eq!(
+            Template::parse("table {{.Name}}\\t{{.State}}").map(|t| (t.table, t.header())),
+            Ok((true, "NAME\tSTATE".to_owned()))
+        );
     }
 
     #[test]
     fn mistakes_are_named() {
         let record = json!({"Name": "web-1"});
         assert_eq!(Template::parse("{{.Name"), Err(TemplateError::Unclosed(0)));
-        assert_eq!(Template::parse("{{range .X}}"), Err(TemplateError::Unknown("range .X".to_owned())));
+        assert_eq!(
+            Template::parse("{{range .X}}"),
+            Err(TemplateError::Unknown("range .X".to_owned()))
+        );
         let unknown = Template::parse("{{.Nmae}}").and_then(|template| template.render(&record));
-        assert_eq!(unknown, Err(TemplateError::UnknownField { name: "Nmae".into(), known: ".Name".into() }));
+        assert_eq!(
+            unknown,
+            Err(TemplateError::UnknownField {
+                name: "Nmae".into(),
+                known: ".Name".into()
+            })
+        );
     }
 }

@@ -17,7 +17,9 @@ use super::rules::Change;
 #[derive(Debug, thiserror::Error)]
 pub enum WatchError {
     /// The kernel's limit of watches is reached.
-    #[error("cannot watch {path}: the limit of inotify watches is reached; raise fs.inotify.max_user_watches with sysctl")]
+    #[error(
+        "cannot watch {path}: the limit of inotify watches is reached; raise fs.inotify.max_user_watches with sysctl"
+    )]
     Limit {
         /// Path.
         path: PathBuf,
@@ -77,8 +79,16 @@ impl FileWatcher {
         let watcher = notify::recommended_watcher(move |event| {
             let _gone = events.send(Message::Event(event));
         })
-        .map_err(|source| WatchError::Notify { path: PathBuf::new(), source })?;
-        Ok(Self { watcher, receiver, sender, watched: BTreeMap::new() })
+        .map_err(|source| WatchError::Notify {
+            path: PathBuf::new(),
+            source,
+        })?;
+        Ok(Self {
+            watcher,
+            receiver,
+            sender,
+            watched: BTreeMap::new(),
+        })
     }
 
     /// A handle that ends waits.
@@ -105,19 +115,26 @@ impl FileWatcher {
             if self.watched.get(path) == Some(mode) {
                 continue;
             }
-            self.watcher.watch(path, *mode).map_err(|source| match source.kind {
-                notify::ErrorKind::MaxFilesWatch => WatchError::Limit { path: path.clone() },
-                notify::ErrorKind::Generic(_)
-                | notify::ErrorKind::Io(_)
-                | notify::ErrorKind::PathNotFound
-                | notify::ErrorKind::WatchNotFound
-                | notify::ErrorKind::InvalidConfig(_) => WatchError::Notify {
-                    path: path.clone(),
-                    source,
-                },
-            })?;
+            self.watcher
+                .watch(path, *mode)
+                .map_err(|source| match source.kind {
+                    notify::ErrorKind::MaxFilesWatch => WatchError::Limit { path: path.clone() },
+                    notify::ErrorKind::Generic(_)
+                    | notify::ErrorKind::Io(_)
+                    | notify::ErrorKind::PathNotFound
+                    | notify::ErrorKind::WatchNotFound
+                    | notify::ErrorKind::InvalidConfig(_) => WatchError::Notify {
+                        path: path.clone(),
+                        source,
+                    },
+                })?;
         }
-        let superfluous: Vec<PathBuf> = self.watched.keys().filter(|path| !wanted.contains_key(*path)).cloned().collect();
+        let superfluous: Vec<PathBuf> = self
+            .watched
+            .keys()
+            .filter(|path| !wanted.contains_key(*path))
+            .cloned()
+            .collect();
         for path in superfluous {
             // The directory may be gone, and its watch with it.
             let _gone = self.watcher.unwatch(&path);
@@ -132,7 +149,10 @@ impl FileWatcher {
         let mut until = deadline;
         loop {
             let message = match until {
-                Some(until) => match self.receiver.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Some(until) => match self
+                    .receiver
+                    .recv_timeout(until.saturating_duration_since(Instant::now()))
+                {
                     Ok(message) => message,
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return batch,
                 },
@@ -163,14 +183,20 @@ fn add(batch: &mut Batch, event: notify::Event) {
     for path in event.paths {
         let removed = !path.exists() && path.symlink_metadata().is_err();
         if let Ok(path) = Utf8PathBuf::from_path_buf(path) {
-            batch.changes.remove(&Change { path: path.clone(), removed: !removed });
+            batch.changes.remove(&Change {
+                path: path.clone(),
+                removed: !removed,
+            });
             batch.changes.insert(Change { path, removed });
         }
     }
 }
 
 fn existing_parent(path: &Path) -> Option<PathBuf> {
-    path.ancestors().skip(1).find(|directory| directory.is_dir()).map(Path::to_owned)
+    path.ancestors()
+        .skip(1)
+        .find(|directory| directory.is_dir())
+        .map(Path::to_owned)
 }
 
 #[cfg(test)]
@@ -184,7 +210,11 @@ mod tests {
     fn changed(watcher: &FileWatcher) -> Vec<(String, bool)> {
         let batch = watcher.next_batch(QUIET, Some(Instant::now() + Duration::from_secs(2)));
         let name = |change: &Change| change.path.file_name().unwrap_or_default().to_owned();
-        batch.changes.iter().map(|change| (name(change), change.removed)).collect()
+        batch
+            .changes
+            .iter()
+            .map(|change| (name(change), change.removed))
+            .collect()
     }
 
     #[test]

@@ -27,7 +27,18 @@ mod tests {
 
     #[test]
     fn editors_leave_traces_that_mean_nothing() {
-        for path in [".git/index", "a/.git/HEAD", "src/4913", "a~", ".a.swp", "d/#a#", ".#a", "x___jb_tmp___", ".idea/w.xml", ".b.kate-swp"] {
+        for path in [
+            ".git/index",
+            "a/.git/HEAD",
+            "src/4913",
+            "a~",
+            ".a.swp",
+            "d/#a#",
+            ".#a",
+            "x___jb_tmp___",
+            ".idea/w.xml",
+            ".b.kate-swp",
+        ] {
             assert!(is_noise(path), "{path}");
         }
         for path in ["a.txt", ".env", "swp", "git/x", "a.swp", ".gitignore", "#a"] {

@@ -3,7 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rcompose_runtime::image_store::build::ignore::{PatternList, PatternError};
+use rcompose_runtime::image_store::build::ignore::{PatternError, PatternList};
 
 use super::ignored::is_noise;
 use crate::diagnostic::Diagnostic;
@@ -75,10 +75,16 @@ pub fn prepare(
     let mut rules = Vec::new();
     let mut warnings = Vec::new();
     for service in project.services.values() {
-        let context = service.build.as_ref().and_then(|build| Some((Utf8PathBuf::from(&build.context), dockerignore(service)?)));
+        let context = service
+            .build
+            .as_ref()
+            .and_then(|build| Some((Utf8PathBuf::from(&build.context), dockerignore(service)?)));
         for rule in &service.watch {
             if copies(rule.action) && below_bind_mount(service, &rule.path) {
-                let message = format!("`{}` is already visible in {} through a bind mount; the sync rule is left out", rule.path, service.name);
+                let message = format!(
+                    "`{}` is already visible in {} through a bind mount; the sync rule is left out",
+                    rule.path, service.name
+                );
                 warnings.push(Diagnostic::warning("watch-below-bind-mount", message).at(rule.span));
                 continue;
             }
@@ -102,7 +108,9 @@ fn copies(action: WatchAction) -> bool {
 }
 
 fn below_bind_mount(service: &Service, path: &Utf8Path) -> bool {
-    service.mounts.iter().any(|mount| matches!(&mount.source, MountSource::Bind { path: bound, .. } if path.starts_with(bound)))
+    service.mounts.iter().any(
+        |mount| matches!(&mount.source, MountSource::Bind { path: bound, .. } if path.starts_with(bound)),
+    )
 }
 
 impl PreparedRule {
@@ -119,13 +127,18 @@ impl PreparedRule {
             .and_then(|(context, list)| Some(list.matches(path.strip_prefix(context).ok()?.as_str())))
             .unwrap_or(false);
         let included = self.include.is_empty() || self.include.matches(text);
-        (included && !is_noise(text) && !self.ignore.matches(text) && !left_out_of_context).then(|| relative.to_owned())
+        (included && !is_noise(text) && !self.ignore.matches(text) && !left_out_of_context)
+            .then(|| relative.to_owned())
     }
 
     /// Where the path goes in the container.
     pub fn destination(&self, relative: &Utf8Path) -> Option<String> {
         let target = self.rule.target.as_deref()?.trim_end_matches('/');
-        if relative.as_str().is_empty() { Some(target.to_owned()) } else { Some(format!("{target}/{relative}")) }
+        if relative.as_str().is_empty() {
+            Some(target.to_owned())
+        } else {
+            Some(format!("{target}/{relative}"))
+        }
     }
 }
 
@@ -135,13 +148,22 @@ pub fn effects(rules: &[PreparedRule], changes: &[Change], never: &[Utf8PathBuf]
     for rule in rules {
         let mut fired = false;
         for change in changes {
-            let Some(relative) = rule.matches(&change.path) else { continue };
+            let Some(relative) = rule.matches(&change.path) else {
+                continue;
+            };
             if copies(rule.rule.action) {
-                let Some(to) = rule.destination(&relative) else { continue };
+                let Some(to) = rule.destination(&relative) else {
+                    continue;
+                };
                 if never.contains(&change.path) {
                     continue;
                 }
-                let item = SyncItem { service: rule.service.clone(), from: change.path.clone(), to, removed: change.removed };
+                let item = SyncItem {
+                    service: rule.service.clone(),
+                    from: change.path.clone(),
+                    to,
+                    removed: change.removed,
+                };
                 if !effects.sync.contains(&item) {
                     effects.sync.push(item);
                 }

@@ -25,13 +25,21 @@ pub struct SyncError {
 
 fn failed(verb: &'static str, path: &Path) -> impl FnOnce(rustix::io::Errno) -> SyncError {
     let path = path.to_owned();
-    move |errno| SyncError { verb, path, source: errno.into() }
+    move |errno| SyncError {
+        verb,
+        path,
+        source: errno.into(),
+    }
 }
 
 /// Copies a file, a link or (with everything below) a directory to `to`, an absolute path inside the root. Owner, mode and content
 /// are the host's; a file appears by rename, so that a reader sees the old or the new one.
 pub fn copy(root: impl AsFd, from: &Path, to: &Path) -> Result<(), SyncError> {
-    let unreadable = |source| SyncError { verb: "read", path: from.to_owned(), source };
+    let unreadable = |source| SyncError {
+        verb: "read",
+        path: from.to_owned(),
+        source,
+    };
     let metadata = match from.symlink_metadata() {
         Ok(metadata) => metadata,
         // Saved and gone again before we came: the removal is an event of its own.
@@ -44,7 +52,14 @@ pub fn copy(root: impl AsFd, from: &Path, to: &Path) -> Result<(), SyncError> {
     if metadata.is_dir() {
         match rustix::fs::mkdirat(&parent, &name, mode) {
             Ok(()) => {
-                rustix::fs::chownat(&parent, &name, Some(owner), Some(group), AtFlags::SYMLINK_NOFOLLOW).map_err(failed("chown", to))?;
+                rustix::fs::chownat(
+                    &parent,
+                    &name,
+                    Some(owner),
+                    Some(group),
+                    AtFlags::SYMLINK_NOFOLLOW,
+                )
+                .map_err(failed("chown", to))?;
             }
             Err(rustix::io::Errno::EXIST) => {}
             Err(errno) => return Err(failed("create", to)(errno)),
@@ -64,9 +79,14 @@ pub fn copy(root: impl AsFd, from: &Path, to: &Path) -> Result<(), SyncError> {
     } else if metadata.is_file() {
         let mut source = File::open(from).map_err(unreadable)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let target = rustix::fs::openat(&parent, temporary.as_str(), flags, Mode::from_raw_mode(0o600)).map_err(failed("create", to))?;
+        let target = rustix::fs::openat(&parent, temporary.as_str(), flags, Mode::from_raw_mode(0o600))
+            .map_err(failed("create", to))?;
         let mut target = File::from(target);
-        io::copy(&mut source, &mut target).map_err(|source| SyncError { verb: "write", path: to.to_owned(), source })?;
+        io::copy(&mut source, &mut target).map_err(|source| SyncError {
+            verb: "write",
+            path: to.to_owned(),
+            source,
+        })?;
         rustix::fs::fchown(&target, Some(owner), Some(group)).map_err(failed("chown", to))?;
         rustix::fs::fchmod(&target, mode).map_err(failed("chmod", to))?;
     } else {
@@ -78,7 +98,13 @@ pub fn copy(root: impl AsFd, from: &Path, to: &Path) -> Result<(), SyncError> {
 /// Removes what is at `to`, with everything below.
 pub fn remove(root: impl AsFd, to: &Path) -> Result<(), SyncError> {
     let (directory, name) = split(to)?;
-    let parent = match rustix::fs::openat2(&root, &directory, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), INSIDE) {
+    let parent = match rustix::fs::openat2(
+        &root,
+        &directory,
+        OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+        INSIDE,
+    ) {
         Ok(parent) => parent,
         Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(()),
         Err(errno) => return Err(failed("open", to)(errno)),
@@ -98,22 +124,41 @@ fn remove_entry(parent: std::os::fd::BorrowedFd<'_>, name: &OsStr, shown: &Path)
         let entry = entry.map_err(failed("read", shown))?;
         let bytes = entry.file_name().to_bytes();
         if bytes != b"." && bytes != b".." {
-            remove_entry(directory.as_fd(), std::os::unix::ffi::OsStrExt::from_bytes(bytes), shown)?;
+            remove_entry(
+                directory.as_fd(),
+                std::os::unix::ffi::OsStrExt::from_bytes(bytes),
+                shown,
+            )?;
         }
     }
     rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR).map_err(failed("remove", shown))
 }
 
 fn split(to: &Path) -> Result<(PathBuf, std::ffi::OsString), SyncError> {
-    let no_name = || SyncError { verb: "replace", path: to.to_owned(), source: io::ErrorKind::InvalidInput.into() };
+    let no_name = || SyncError {
+        verb: "replace",
+        path: to.to_owned(),
+        source: io::ErrorKind::InvalidInput.into(),
+    };
     let name = to.file_name().ok_or_else(no_name)?.to_owned();
     Ok((to.parent().unwrap_or(Path::new("/")).to_owned(), name))
 }
 
 /// The directory that `to` stands in, made with its parents when missing, and the last name.
-fn parent_directory(root: std::os::fd::BorrowedFd<'_>, to: &Path) -> Result<(OwnedFd, std::ffi::OsString), SyncError> {
+fn parent_directory(
+    root: std::os::fd::BorrowedFd<'_>,
+    to: &Path,
+) -> Result<(OwnedFd, std::ffi::OsString), SyncError> {
     let (directory, name) = split(to)?;
-    let open = |path: &Path| rustix::fs::openat2(root, path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty(), INSIDE);
+    let open = |path: &Path| {
+        rustix::fs::openat2(
+            root,
+            path,
+            OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+            INSIDE,
+        )
+    };
     match open(&directory) {
         Ok(parent) => return Ok((parent, name)),
         Err(rustix::io::Errno::NOENT) => {}
@@ -122,12 +167,15 @@ fn parent_directory(root: std::os::fd::BorrowedFd<'_>, to: &Path) -> Result<(Own
     let mut path = PathBuf::from("/");
     let mut parent = open(&path).map_err(failed("open", &path))?;
     for component in directory.components() {
-        let Component::Normal(part) = component else { continue };
+        let Component::Normal(part) = component else {
+            continue;
+        };
         path.push(part);
         parent = match open(&path) {
             Ok(next) => next,
             Err(rustix::io::Errno::NOENT) => {
-                rustix::fs::mkdirat(&parent, part, Mode::from_raw_mode(0o755)).map_err(failed("create", &path))?;
+                rustix::fs::mkdirat(&parent, part, Mode::from_raw_mode(0o755))
+                    .map_err(failed("create", &path))?;
                 open(&path).map_err(failed("open", &path))?
             }
             Err(errno) => return Err(failed("open", &path)(errno)),
@@ -152,17 +200,34 @@ mod tests {
 
     #[test]
     fn files_directories_and_links_arrive_and_leave() {
-        let (host, root) = (tempfile::tempdir().expect("directory"), tempfile::tempdir().expect("directory"));
+        let (host, root) = (
+            tempfile::tempdir().expect("directory"),
+            tempfile::tempdir().expect("directory"),
+        );
         fs::create_dir_all(host.path().join("src/deep")).expect("directory");
         fs::write(host.path().join("src/deep/a"), "one").expect("write");
         symlink("deep/a", host.path().join("src/link")).expect("link");
         let directory = File::open(root.path()).expect("open");
         copy(&directory, &host.path().join("src"), Path::new("/app/src")).expect("copies");
-        assert_eq!(fs::read_to_string(root.path().join("app/src/link")).expect("read"), "one");
+        assert_eq!(
+            fs::read_to_string(root.path().join("app/src/link")).expect("read"),
+            "one"
+        );
         fs::write(host.path().join("src/deep/a"), "two").expect("write");
-        copy(&directory, &host.path().join("src/deep/a"), Path::new("/app/src/deep/a")).expect("copies");
-        assert_eq!(fs::read_to_string(root.path().join("app/src/deep/a")).expect("read"), "two");
-        assert!(is_directory(&directory, Path::new("/app/src")) && !is_directory(&directory, Path::new("/app/none")));
+        copy(
+            &directory,
+            &host.path().join("src/deep/a"),
+            Path::new("/app/src/deep/a"),
+        )
+        .expect("copies");
+        assert_eq!(
+            fs::read_to_string(root.path().join("app/src/deep/a")).expect("read"),
+            "two"
+        );
+        assert!(
+            is_directory(&directory, Path::new("/app/src"))
+                && !is_directory(&directory, Path::new("/app/none"))
+        );
         remove(&directory, Path::new("/app")).expect("removes");
         remove(&directory, Path::new("/app/src/deep/a")).expect("absence is success");
         assert!(!root.path().join("app").exists());
@@ -170,8 +235,11 @@ mod tests {
 
     #[test]
     fn links_inside_the_root_never_lead_out() {
-        let (host, root, outside) =
-            (tempfile::tempdir().expect("directory"), tempfile::tempdir().expect("directory"), tempfile::tempdir().expect("directory"));
+        let (host, root, outside) = (
+            tempfile::tempdir().expect("directory"),
+            tempfile::tempdir().expect("directory"),
+            tempfile::tempdir().expect("directory"),
+        );
         fs::write(host.path().join("a"), "x").expect("write");
         fs::write(outside.path().join("keep"), "x").expect("write");
         symlink(outside.path(), root.path().join("out")).expect("link");
@@ -181,6 +249,10 @@ mod tests {
         assert!(copy(&directory, &host.path().join("a"), Path::new("/out/a")).is_err());
         remove(&directory, Path::new("/out/keep")).expect("nothing there");
         copy(&directory, &host.path().join("a"), Path::new("/up/a")).expect("`..` stops at the root");
-        assert!(root.path().join("a").exists() && outside.path().join("keep").exists() && !outside.path().join("a").exists());
+        assert!(
+            root.path().join("a").exists()
+                && outside.path().join("keep").exists()
+                && !outside.path().join("a").exists()
+        );
     }
 }

@@ -27,7 +27,8 @@ fn kill(pid: i64) {
 /// The shim's record of a container, by its id as `ps` shows it.
 fn shim_state(host: &Host, service: &str) -> serde_json::Value {
     let id = host.container(service)["ID"].as_str().expect("id").to_owned();
-    let text = std::fs::read_to_string(host.run_root().join("containers").join(id).join("state.json")).expect("state");
+    let text = std::fs::read_to_string(host.run_root().join("containers").join(id).join("state.json"))
+        .expect("state");
     serde_json::from_str(&text).expect("JSON")
 }
 
@@ -51,9 +52,18 @@ fn privileged_a_killed_shim_is_replaced_and_the_container_never_notices() {
     assert!(resolves(&host));
     // No line is missing: the container's output waited in its FIFO.
     std::thread::sleep(Duration::from_millis(900));
-    let log = host.rcompose(["logs", "--no-color", "--no-log-prefix", "web"]).success().stdout;
-    let numbers: Vec<u64> = log.lines().filter_map(|line| line.strip_prefix("line ")?.parse().ok()).collect();
-    assert!(numbers.len() > 5 && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    let log = host
+        .rcompose(["logs", "--no-color", "--no-log-prefix", "web"])
+        .success()
+        .stdout;
+    let numbers: Vec<u64> = log
+        .lines()
+        .filter_map(|line| line.strip_prefix("line ")?.parse().ok())
+        .collect();
+    assert!(
+        numbers.len() > 5 && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1),
+        "{numbers:?}"
+    );
     // Its own names still resolve, and restart: always still holds.
     kill(after["pid"].as_i64().expect("pid"));
     eventually("it was restarted", Duration::from_secs(5), || {
@@ -76,7 +86,11 @@ fn privileged_with_shim_and_supervisor_killed_the_next_command_finds_the_truth()
     assert!(alive(&web) && alive(&client), "containers outlive all of it");
     host.rcompose(["up", "-d"]).success();
     let after = shim_state(&host, "web");
-    assert_eq!((&after["pid"], after["status"].as_str()), (&web["pid"], Some("running")), "adopted, not restarted");
+    assert_eq!(
+        (&after["pid"], after["status"].as_str()),
+        (&web["pid"], Some("running")),
+        "adopted, not restarted"
+    );
     assert!(resolves(&host));
     host.rcompose(["stop", "-t", "0"]).success();
     assert!(!alive(&web));
@@ -86,7 +100,9 @@ fn privileged_with_shim_and_supervisor_killed_the_next_command_finds_the_truth()
 /// Whether the first process runs; one that ended may wait for init to reap it.
 fn alive(state: &serde_json::Value) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{}/status", state["pid"])).unwrap_or_default();
-    status.lines().any(|line| line.starts_with("State:") && !line.contains('Z'))
+    status
+        .lines()
+        .any(|line| line.starts_with("State:") && !line.contains('Z'))
 }
 
 fn processes_of(host: &Host) -> Vec<i32> {
@@ -99,7 +115,8 @@ fn processes_of(host: &Host) -> Vec<i32> {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
             let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
             let text = String::from_utf8_lossy(&line).into_owned();
-            let ours = text.contains(root) || (text.contains("supervise") && String::from_utf8_lossy(&environment).contains(root));
+            let ours = text.contains(root)
+                || (text.contains("supervise") && String::from_utf8_lossy(&environment).contains(root));
             ours && *pid != i32::try_from(std::process::id()).unwrap_or(0)
         })
         .collect()
@@ -115,7 +132,11 @@ fn privileged_up_killed_at_any_moment_is_mended_by_the_next() {
         let _ended = child.kill().and_then(|()| child.wait());
         host.rcompose(["up", "-d"]).success();
         for service in ["web", "client"] {
-            assert_eq!(host.container(service)["State"], "running", "after a cut at {delay} ms");
+            assert_eq!(
+                host.container(service)["State"],
+                "running",
+                "after a cut at {delay} ms"
+            );
         }
         assert!(resolves(&host), "after a cut at {delay} ms");
         let mut child = host.command(["down", "-t", "0"]).spawn().expect("starts");
@@ -154,12 +175,20 @@ fn privileged_a_flushed_firewall_is_whole_after_the_next_command() {
     let host = Host::with_busybox();
     host.write("compose.yaml", "name: crash2\nservices:\n  web:\n    image: busybox:test\n    command: [httpd, -f, -p, '80', -h, /etc]\n    ports: ['127.0.0.1::80']\n");
     host.rcompose(["up", "-d"]).success();
-    let address = host.rcompose(["port", "web", "80"]).success().stdout.trim().to_owned();
+    let address = host
+        .rcompose(["port", "web", "80"])
+        .success()
+        .stdout
+        .trim()
+        .to_owned();
     let fetch = || ureq::get(format!("http://{address}/passwd")).call().is_ok();
     assert!(fetch());
     let hash = std::fs::read_to_string(host.data_root().join("identity")).expect("identity");
     let table = format!("rcompose_{}", hash.trim());
-    let removed = Command::new("nft").args(["delete", "table", "inet", &table]).status().expect("nft");
+    let removed = Command::new("nft")
+        .args(["delete", "table", "inet", &table])
+        .status()
+        .expect("nft");
     assert!(removed.success() && !fetch());
     host.rcompose(["up", "-d"]).success();
     assert!(fetch(), "the table is back");

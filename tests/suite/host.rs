@@ -33,7 +33,11 @@ impl Ran {
     /// Panics with everything it printed unless it ended with this code.
     #[track_caller]
     pub(crate) fn fails_with(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code, code,
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout, self.stderr
+        );
         self
     }
 }
@@ -42,16 +46,31 @@ impl Host {
     /// An empty host with the busybox image `busybox:test` in its store.
     pub(crate) fn with_busybox() -> Self {
         let host = Self::empty();
-        host.rcompose(["image", "import", crate::images::busybox_tar().to_str().expect("utf-8 path"), "busybox:test"]).success();
+        host.rcompose([
+            "image",
+            "import",
+            crate::images::busybox_tar().to_str().expect("utf-8 path"),
+            "busybox:test",
+        ])
+        .success();
         host
     }
 
     /// An empty host.
     pub(crate) fn empty() -> Self {
-        assert!(rustix::process::geteuid().is_root(), "privileged tests need root: run scripts/test.sh as root");
-        let directory = tempfile::Builder::new().prefix("rct").tempdir().expect("temporary directory");
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "privileged tests need root: run scripts/test.sh as root"
+        );
+        let directory = tempfile::Builder::new()
+            .prefix("rct")
+            .tempdir()
+            .expect("temporary directory");
         std::fs::create_dir(directory.path().join("work")).expect("working directory");
-        Self { directory, before: KernelObjects::now() }
+        Self {
+            directory,
+            before: KernelObjects::now(),
+        }
     }
 
     /// The working directory of commands.
@@ -73,7 +92,10 @@ impl Host {
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.work().join(name);
         std::fs::create_dir_all(path.parent().expect("parent")).expect("directory");
-        let temporary = path.with_file_name(format!(".{}.tmp", path.file_name().and_then(OsStr::to_str).expect("name")));
+        let temporary = path.with_file_name(format!(
+            ".{}.tmp",
+            path.file_name().and_then(OsStr::to_str).expect("name")
+        ));
         std::fs::write(&temporary, text).expect("write");
         std::fs::rename(&temporary, &path).expect("rename");
     }
@@ -85,7 +107,10 @@ impl Host {
             .args(arguments)
             .current_dir(self.work())
             .env_clear()
-            .env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+            .env(
+                "PATH",
+                "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+            )
             .env("HOME", self.directory.path())
             .env("RCOMPOSE_DATA_ROOT", self.data_root())
             .env("RCOMPOSE_RUN_ROOT", self.run_root())
@@ -101,19 +126,29 @@ impl Host {
     /// `ps -a --format json`, one value a container.
     pub(crate) fn ps(&self) -> Vec<serde_json::Value> {
         let ran = self.rcompose(["ps", "-a", "--format", "json"]).success();
-        ran.stdout.lines().map(|line| serde_json::from_str(line).expect("a JSON object a line")).collect()
+        ran.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a JSON object a line"))
+            .collect()
     }
 
     /// Containers of a project, without its file.
     pub(crate) fn ps_of(&self, project: &str) -> Vec<serde_json::Value> {
         let ran = self.rcompose(["-p", project, "ps", "-a", "--format", "json"]);
-        ran.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        ran.stdout
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect()
     }
 
     /// The one container of a service, as `ps` shows it.
     #[track_caller]
     pub(crate) fn container(&self, service: &str) -> serde_json::Value {
-        let mut found: Vec<_> = self.ps().into_iter().filter(|container| container["Service"] == service).collect();
+        let mut found: Vec<_> = self
+            .ps()
+            .into_iter()
+            .filter(|container| container["Service"] == service)
+            .collect();
         assert_eq!(found.len(), 1, "containers of {service}: {found:?}");
         found.remove(0)
     }
@@ -134,7 +169,9 @@ impl Host {
 
     fn bring_down(&self) {
         let projects = std::fs::read_dir(self.data_root().join("projects")).map(|entries| {
-            entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect::<Vec<_>>()
+            entries
+                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .collect::<Vec<_>>()
         });
         for project in projects.unwrap_or_default() {
             let ran = self.rcompose(["-p", &project, "down", "-v", "-t", "0", "--remove-orphans"]);
@@ -157,10 +194,21 @@ impl Drop for Host {
 /// Runs a command to its end and keeps what it printed.
 pub(crate) fn run(command: &mut Command) -> Ran {
     let start = Instant::now();
-    let Output { status, stdout, stderr } = command.output().expect("the program starts");
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = command.output().expect("the program starts");
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    let code = status.code().unwrap_or_else(|| 128 + std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0));
-    Ran { code, stdout: text(stdout), stderr: text(stderr), took: start.elapsed() }
+    let code = status
+        .code()
+        .unwrap_or_else(|| 128 + std::os::unix::process::ExitStatusExt::signal(&status).unwrap_or(0));
+    Ran {
+        code,
+        stdout: text(stdout),
+        stderr: text(stderr),
+        took: start.elapsed(),
+    }
 }
 
 /// Waits until the condition holds.
@@ -199,14 +247,37 @@ impl KernelObjects {
     /// What is there now, was not there before, and can only be ours: other tests run beside this one.
     fn since(&self, before: &Self, root: &Path) -> Vec<String> {
         let root = root.to_str().expect("utf-8 path");
-        let mut left: Vec<String> =
-            self.mounts.difference(&before.mounts).filter(|mount| mount.contains(root)).map(|mount| format!("mount {mount}")).collect();
+        let mut left: Vec<String> = self
+            .mounts
+            .difference(&before.mounts)
+            .filter(|mount| mount.contains(root))
+            .map(|mount| format!("mount {mount}"))
+            .collect();
         let hash = ours(root);
         let is_ours = |name: &&String| hash.as_ref().is_some_and(|hash| name.contains(hash.as_str()));
-        left.extend(self.links.difference(&before.links).filter(is_ours).map(|link| format!("link {link}")));
-        left.extend(self.cgroups.difference(&before.cgroups).filter(is_ours).map(|cgroup| format!("cgroup {cgroup}")));
-        left.extend(self.tables.difference(&before.tables).filter(is_ours).map(|table| format!("table {table}")));
-        left.extend(processes_of(root).into_iter().map(|process| format!("process {process}")));
+        left.extend(
+            self.links
+                .difference(&before.links)
+                .filter(is_ours)
+                .map(|link| format!("link {link}")),
+        );
+        left.extend(
+            self.cgroups
+                .difference(&before.cgroups)
+                .filter(is_ours)
+                .map(|cgroup| format!("cgroup {cgroup}")),
+        );
+        left.extend(
+            self.tables
+                .difference(&before.tables)
+                .filter(is_ours)
+                .map(|table| format!("table {table}")),
+        );
+        left.extend(
+            processes_of(root)
+                .into_iter()
+                .map(|process| format!("process {process}")),
+        );
         left
     }
 }
@@ -219,7 +290,11 @@ fn ours(root: &str) -> Option<String> {
 
 fn names_in(directory: &Path) -> BTreeSet<String> {
     std::fs::read_dir(directory)
-        .map(|entries| entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
+        .map(|entries| {
+            entries
+                .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+                .collect()
+        })
         .unwrap_or_default()
 }
 
@@ -227,8 +302,13 @@ fn cgroups() -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for hierarchy in names_in(Path::new("/sys/fs/cgroup")) {
         let top = Path::new("/sys/fs/cgroup").join(&hierarchy);
-        for group in names_in(&top).into_iter().filter(|name| name.starts_with("rcompose-")) {
-            let children = names_in(&top.join(&group)).into_iter().filter(|name| top.join(&group).join(name).is_dir());
+        for group in names_in(&top)
+            .into_iter()
+            .filter(|name| name.starts_with("rcompose-"))
+        {
+            let children = names_in(&top.join(&group))
+                .into_iter()
+                .filter(|name| top.join(&group).join(name).is_dir());
             found.extend(children.map(|child| format!("{hierarchy}/{group}/{child}")));
         }
     }

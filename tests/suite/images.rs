@@ -10,23 +10,58 @@ pub(crate) fn busybox_tar() -> PathBuf {
         // One file a test process; nextest runs each test in its own.
         let path = std::env::temp_dir().join(format!("rcompose-busybox-{}.tar", std::process::id()));
         let mut archive = tar::Builder::new(std::fs::File::create(&path).expect("tar file"));
-        for directory in ["bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "usr", "usr/bin", "var", "var/www", "run"] {
-            entry(&mut archive, directory, if directory == "tmp" { 0o1777 } else { 0o755 }, tar::EntryType::Directory, b"");
+        for directory in [
+            "bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "usr", "usr/bin", "var", "var/www",
+            "run",
+        ] {
+            entry(
+                &mut archive,
+                directory,
+                if directory == "tmp" { 0o1777 } else { 0o755 },
+                tar::EntryType::Directory,
+                b"",
+            );
         }
         let busybox = ["/bin/busybox", "/usr/bin/busybox"]
             .iter()
             .find_map(|path| std::fs::read(path).ok())
             .expect("busybox-static is installed (scripts/install-test-packages.sh all)");
-        entry(&mut archive, "bin/busybox", 0o755, tar::EntryType::Regular, &busybox);
-        entry(&mut archive, "etc/passwd", 0o644, tar::EntryType::Regular, b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home:/bin/sh\n");
-        entry(&mut archive, "etc/group", 0o644, tar::EntryType::Regular, b"root:x:0:\napp:x:1000:\nextra:x:2000:app\n");
-        let applets = std::process::Command::new("/bin/busybox").arg("--list").output().expect("busybox runs");
-        for applet in String::from_utf8_lossy(&applets.stdout).lines().filter(|name| *name != "busybox") {
+        entry(
+            &mut archive,
+            "bin/busybox",
+            0o755,
+            tar::EntryType::Regular,
+            &busybox,
+        );
+        entry(
+            &mut archive,
+            "etc/passwd",
+            0o644,
+            tar::EntryType::Regular,
+            b"root:x:0:0:root:/root:/bin/sh\napp:x:1000:1000:app:/home:/bin/sh\n",
+        );
+        entry(
+            &mut archive,
+            "etc/group",
+            0o644,
+            tar::EntryType::Regular,
+            b"root:x:0:\napp:x:1000:\nextra:x:2000:app\n",
+        );
+        let applets = std::process::Command::new("/bin/busybox")
+            .arg("--list")
+            .output()
+            .expect("busybox runs");
+        for applet in String::from_utf8_lossy(&applets.stdout)
+            .lines()
+            .filter(|name| *name != "busybox")
+        {
             let mut header = tar::Header::new_gnu();
             header.set_entry_type(tar::EntryType::Symlink);
             header.set_size(0);
             header.set_mode(0o777);
-            archive.append_link(&mut header, format!("bin/{applet}"), "busybox").expect("link");
+            archive
+                .append_link(&mut header, format!("bin/{applet}"), "busybox")
+                .expect("link");
         }
         archive.finish().expect("tar ends");
         path
@@ -34,7 +69,13 @@ pub(crate) fn busybox_tar() -> PathBuf {
     .clone()
 }
 
-fn entry(archive: &mut tar::Builder<std::fs::File>, path: &str, mode: u32, kind: tar::EntryType, content: &[u8]) {
+fn entry(
+    archive: &mut tar::Builder<std::fs::File>,
+    path: &str,
+    mode: u32,
+    kind: tar::EntryType,
+    content: &[u8],
+) {
     let mut header = tar::Header::new_gnu();
     header.set_entry_type(kind);
     header.set_size(content.len() as u64);

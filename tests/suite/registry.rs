@@ -19,7 +19,10 @@ impl Registry {
     /// Starts one on a free port.
     pub(crate) fn start() -> Self {
         let storage = tempfile::tempdir().expect("temporary directory");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|socket| socket.local_addr())
+            .expect("a free port")
+            .port();
         let configuration = storage.path().join("config.yml");
         let text = format!(
             "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n",
@@ -34,8 +37,14 @@ impl Registry {
             .stderr(Stdio::null())
             .spawn()
             .expect("docker-registry is installed (scripts/install-test-packages.sh all)");
-        eventually("the registry listens", Duration::from_secs(10), || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Self { process, port, _storage: storage }
+        eventually("the registry listens", Duration::from_secs(10), || {
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        Self {
+            process,
+            port,
+            _storage: storage,
+        }
     }
 
     /// `127.0.0.1:port`.
@@ -60,9 +69,20 @@ impl Registry {
         .to_string()
         .into_bytes();
         for blob in [&layer, &config] {
-            let answer = ureq::post(format!("{base}/blobs/uploads/")).send_empty().expect("upload begins");
-            let place = answer.headers().get("location").and_then(|value| value.to_str().ok()).expect("location").to_owned();
-            let place = if place.starts_with('/') { format!("http://{}{place}", self.address()) } else { place };
+            let answer = ureq::post(format!("{base}/blobs/uploads/"))
+                .send_empty()
+                .expect("upload begins");
+            let place = answer
+                .headers()
+                .get("location")
+                .and_then(|value| value.to_str().ok())
+                .expect("location")
+                .to_owned();
+            let place = if place.starts_with('/') {
+                format!("http://{}{place}", self.address())
+            } else {
+                place
+            };
             let separator = if place.contains('?') { '&' } else { '?' };
             ureq::put(format!("{place}{separator}digest={}", digest(blob)))
                 .header("content-type", "application/octet-stream")

@@ -9,7 +9,10 @@ use crate::host::{Host, eventually};
 const TITLE: &str = "A site made by rcompose";
 
 fn port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port()
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|socket| socket.local_addr())
+        .expect("a free port")
+        .port()
 }
 
 fn home(port: u16) -> String {
@@ -23,8 +26,15 @@ fn home(port: u16) -> String {
 fn in_chromium(port: u16, screenshot: &Path) -> String {
     let profile = tempfile::tempdir().expect("profile");
     let flags = [
-        "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", "--window-size=1024,768",
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--window-size=1024,768",
     ];
     let chromium = |last: &str| {
         let output = Command::new("chromium")
@@ -86,7 +96,10 @@ fn privileged_wordpress_from_nothing_to_a_site_in_a_browser() {
     let _absent = std::fs::remove_file(&screenshot);
     let page = in_chromium(port, &screenshot);
     assert!(page.contains(TITLE), "Chromium renders the title");
-    assert!(std::fs::metadata(&screenshot).is_ok_and(|file| file.len() > 5_000), "a screenshot was taken");
+    assert!(
+        std::fs::metadata(&screenshot).is_ok_and(|file| file.len() > 5_000),
+        "a screenshot was taken"
+    );
 
     // Data survives down and up; nothing is built or pulled again.
     compose(&["down"]).success();

@@ -303,7 +303,10 @@ mod tests {
                 vec![leased("10.89.1.2", "db", &[(None, 3306, 3306, Tcp)])],
             ),
         ];
-        assert_eq!(table_definition("rcompose", &networks), include_str!("ruleset/reviewed.nft"));
+        assert_eq!(
+            table_definition("rcompose", &networks),
+            include_str!("ruleset/reviewed.nft")
+        );
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! In: `/proc/<pid>/status` of a first process, and a signal. Out: whether the kernel throws that signal away.
-//! The first process of a pid namespace receives only signals it has a handler for (pid_namespaces(7)): asking any other way is
+//! The first process of a pid namespace receives only signals it has a handler for (`pid_namespaces(7)`): asking any other way is
 //! asking nobody, and waiting for an answer would make every `stop` of a plain program last its whole grace period.
 //! **Invariant:** pure; in doubt the process hears.
 

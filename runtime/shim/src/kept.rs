@@ -277,8 +277,8 @@ fn start_plain(keeper: &ProcessKeeper) -> Result<First, ShimError> {
         .stdin(Stdio::null())
         .stdout(open()?)
         .stderr(open()?);
-    let child = rcompose_sys::process::spawn_with_default_signals(&mut command)
-        .map_err(ShimError::system(step()))?;
+    let child =
+        rcompose_sys::process::spawn_with_default_signals(&mut command).map_err(ShimError::system(step()))?;
     let pid = i32::try_from(child.id()).unwrap_or(0);
     // It cannot have been reaped: only this thread reaps.
     let pidfd = rustix::process::Pid::from_raw(pid)

@@ -160,4 +160,3 @@ pub fn spawn_with_default_signals(command: &mut std::process::Command) -> io::Re
     // SAFETY: between fork and exec it makes only system calls that are async-signal-safe (rt_sigaction, rt_sigprocmask), and allocates nothing.
     unsafe { command.pre_exec(crate::signal::reset_to_defaults) }.spawn()
 }
-

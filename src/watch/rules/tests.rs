@@ -36,7 +36,10 @@ fn changed(path: &str) -> Change {
 
 #[test]
 fn a_file_goes_below_the_target_and_what_is_ignored_stays() {
-    let rules = [prepared("web", rule(WatchAction::SyncRestart, "/src", Some("/app/")))];
+    let rules = [prepared(
+        "web",
+        rule(WatchAction::SyncRestart, "/src", Some("/app/")),
+    )];
     let changes = [
         changed("/src/a/b.js"),
         changed("/src/node_modules/x.js"),
@@ -51,7 +54,10 @@ fn a_file_goes_below_the_target_and_what_is_ignored_stays() {
 
 #[test]
 fn a_single_file_goes_to_the_target_itself() {
-    let rules = [prepared("web", rule(WatchAction::Sync, "/etc/app.conf", Some("/etc/other.conf")))];
+    let rules = [prepared(
+        "web",
+        rule(WatchAction::Sync, "/etc/app.conf", Some("/etc/other.conf")),
+    )];
     let effects = effects(&rules, &[changed("/etc/app.conf")], &[]);
     assert_eq!(effects.sync[0].to, "/etc/other.conf");
     assert!(effects.restart.is_empty());

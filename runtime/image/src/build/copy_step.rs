@@ -216,12 +216,5 @@ fn unpack_archive(
         return Ok(false);
     };
     let file = File::from(file);
-    unpack_step::unpack(
-        build.store,
-        source,
-        file,
-        into,
-        destination,
-        owner,
-    )
+    unpack_step::unpack(build.store, source, file, into, destination, owner)
 }

@@ -1,0 +1,4 @@
+//! The house rules that a compiler cannot check.
+
+#[cfg(test)]
+mod house;
