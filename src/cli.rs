@@ -103,72 +103,74 @@ pub enum When {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Copy files between the host and a service's container
-    Cp(commands::cp::Args),
     /// Join a running container's streams
     Attach(commands::attach::Args),
-    /// Show what happened, and what happens, to a project
-    Events(commands::events::Args),
-    /// Wait until containers end
-    Wait(commands::wait::Args),
-    /// List the images that the containers use
-    Images(commands::images::Args),
-    /// List volumes
-    Volumes(commands::volumes::Args),
-    /// List the processes in the containers
-    Top(commands::top::Args),
-    /// Print the host's side of a published port
-    Port(commands::port::Args),
-    /// List projects
-    Ls(commands::ls::Args),
-    /// Print the version
-    Version(commands::version::Args),
-    /// Run a one-off command in a container of its own
-    Run(commands::run::Args),
     /// Build or rebuild services
     Build(commands::build::Args),
     /// Parse, resolve and print the compose file in canonical format
     #[command(alias = "convert")]
     Config(commands::config::Args),
+    /// Copy files between the host and a service's container
+    Cp(commands::cp::Args),
     /// Create containers without starting them
     Create(commands::create::Args),
     /// Stop and remove containers and networks
     Down(commands::down::Args),
-    /// Say what `up` would change, and why
-    Plan(commands::plan::Args),
-    /// Pull images
-    Pull(commands::pull::Args),
-    /// Change the number of replicas
-    Scale(commands::scale::Args),
-    /// Create and start everything
-    Up(commands::up::Args),
-    /// Update containers when watched files change
-    Watch(commands::watch::Args),
-    /// Work with the local image store
-    Image(commands::image::Args),
-    /// List containers
-    Ps(commands::ps::Args),
-    /// Show what containers print
-    Logs(commands::logs::Args),
+    /// Show what happened, and what happens, to a project
+    Events(commands::events::Args),
     /// Run a command in a running container
     Exec(commands::exec::Args),
+    /// Work with the local image store
+    Image(commands::image::Args),
+    /// List the images that the containers use
+    Images(commands::images::Args),
     /// Send a signal to containers
     Kill(commands::kill::Args),
+    /// Show what containers print
+    Logs(commands::logs::Args),
+    /// List projects
+    Ls(commands::ls::Args),
     /// Freeze services
     Pause(commands::pause::PauseArgs),
+    /// Say what `up` would change, and why
+    Plan(commands::plan::Args),
+    /// Print the host's side of a published port
+    Port(commands::port::Args),
+    /// List containers
+    Ps(commands::ps::Args),
+    /// Pull images
+    Pull(commands::pull::Args),
     /// Restart containers
     Restart(commands::restart::Args),
     /// Remove stopped containers
     Rm(commands::rm::Args),
+    /// Run a one-off command in a container of its own
+    Run(commands::run::Args),
+    /// Change the number of replicas
+    Scale(commands::scale::Args),
     /// Start existing containers
     Start(commands::start::Args),
+    /// Show what containers use of this machine
+    Stats(commands::stats::Args),
     /// Stop containers without removing them
     Stop(commands::stop::Args),
-    /// Thaw services
-    Unpause(commands::pause::UnpauseArgs),
     /// Keep a project equal to its files (started by `up`)
     #[command(hide = true)]
     Supervise(commands::supervise::Args),
+    /// List the processes in the containers
+    Top(commands::top::Args),
+    /// Thaw services
+    Unpause(commands::pause::UnpauseArgs),
+    /// Create and start everything
+    Up(commands::up::Args),
+    /// Print the version
+    Version(commands::version::Args),
+    /// List volumes
+    Volumes(commands::volumes::Args),
+    /// Wait until containers end
+    Wait(commands::wait::Args),
+    /// Update containers when watched files change
+    Watch(commands::watch::Args),
 }
 
 /// The arguments with `--flag=true` as `--flag`, and without `--flag=false`, as Go's flags are spelled (strconv.ParseBool).

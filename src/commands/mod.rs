@@ -32,6 +32,7 @@ pub mod port;
 pub mod pull;
 pub mod run;
 pub mod scale;
+pub mod stats;
 pub mod top;
 pub mod up;
 pub mod version;
@@ -100,37 +101,38 @@ fn run(cli: Cli) -> Result<(), CliError> {
     };
     match command {
         Command::Attach(args) => attach::run(&context, &args),
-        Command::Cp(args) => cp::run(&context, &args),
-        Command::Events(args) => events::run(&context, &args),
-        Command::Image(args) => image::run(&context, &args),
-        Command::Images(args) => images::run(&context, &args),
-        Command::Ls(args) => ls::run(&context, &args),
-        Command::Port(args) => port::run(&context, &args),
-        Command::Ps(args) => ps::run(&context, &args),
-        Command::Logs(args) => logs::run(&context, &args),
-        Command::Exec(args) => exec::run(&context, &args),
         Command::Build(args) => build::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
+        Command::Cp(args) => cp::run(&context, &args),
         Command::Create(args) => create::run(&context, &args),
         Command::Down(args) => down::run(&context, &args),
+        Command::Events(args) => events::run(&context, &args),
+        Command::Exec(args) => exec::run(&context, &args),
+        Command::Image(args) => image::run(&context, &args),
+        Command::Images(args) => images::run(&context, &args),
+        Command::Kill(args) => kill::run(&context, &args),
+        Command::Logs(args) => logs::run(&context, &args),
+        Command::Ls(args) => ls::run(&context, &args),
+        Command::Pause(args) => pause::pause(&context, &args),
         Command::Plan(args) => plan::run(&context, &args),
+        Command::Port(args) => port::run(&context, &args),
+        Command::Ps(args) => ps::run(&context, &args),
         Command::Pull(args) => pull::run(&context, &args),
+        Command::Restart(args) => restart::run(&context, &args),
+        Command::Rm(args) => rm::run(&context, &args),
         Command::Run(args) => run::run(&context, &args),
         Command::Scale(args) => scale::run(&context, &args),
+        Command::Start(args) => start::run(&context, &args),
+        Command::Stats(args) => stats::run(&context, &args),
+        Command::Stop(args) => stop::run(&context, &args),
+        Command::Supervise(args) => supervise::run(context, &args),
         Command::Top(args) => top::run(&context, &args),
+        Command::Unpause(args) => pause::unpause(&context, &args),
         Command::Up(args) => up::run(&context, &args),
         Command::Version(args) => version::run(&context, &args),
         Command::Volumes(args) => volumes::run(&context, &args),
         Command::Wait(args) => wait::run(&context, &args),
         Command::Watch(args) => watch::run(&context, &args),
-        Command::Kill(args) => kill::run(&context, &args),
-        Command::Pause(args) => pause::pause(&context, &args),
-        Command::Restart(args) => restart::run(&context, &args),
-        Command::Rm(args) => rm::run(&context, &args),
-        Command::Start(args) => start::run(&context, &args),
-        Command::Stop(args) => stop::run(&context, &args),
-        Command::Supervise(args) => supervise::run(context, &args),
-        Command::Unpause(args) => pause::unpause(&context, &args),
     }
 }
 
