@@ -3,18 +3,21 @@
 
 use std::time::Duration;
 
+use rcompose_runtime::Runtime as _;
+use rcompose_runtime::request::{ContainerRequest, LimitsRequest};
+
 use super::context::Context;
 use super::image_source::StoreImages;
 use super::project::{LoadedProject, Target};
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::engine::{Engine, EngineError, Executor, Failure, Outcome, Prepared, Preview};
 use crate::error::CliError;
 use crate::event::{Event, Events, Fanout};
 use crate::plan::{Action, Intent, OnFailure, Plan, Reason, Step};
 use crate::state::ProjectRecord;
 use crate::state::event_log::EventLog;
-use crate::ui::print;
 use crate::ui::progress::{Look, Progress, ProgressKind};
+use crate::ui::{print, report};
 
 /// What is asked of one reconciliation besides its intent.
 #[derive(Debug, Default)]
@@ -129,6 +132,9 @@ impl Context {
             }
             return Ok(Outcome::default());
         }
+        if matches!(intent, Intent::Up(_)) && self.globals.progress != Some(ProgressKind::Quiet) {
+            self.tell_what_this_host_lacks(prepared, files)?;
+        }
         let dir = self.project_dir(&prepared.wanted.project)?;
         let log = EventLog::new(dir.path());
         let events = Fanout(vec![progress, &log]);
@@ -136,6 +142,35 @@ impl Context {
         let done = engine.reconcile(prepared, intent, asked.record);
         progress.finish();
         done.map_err(|error| self.failure(error, files))
+    }
+
+    /// Limits that the files ask for and this host has no means for: said at the service, never silent.
+    fn tell_what_this_host_lacks(
+        &self,
+        prepared: &Prepared,
+        files: Option<&LoadedProject>,
+    ) -> Result<(), CliError> {
+        let Some(files) = files else { return Ok(()) };
+        let runtime = self.runtime()?;
+        let mut findings = Diagnostics::new();
+        for (name, service) in &prepared.wanted.services {
+            let limited = |request: &&ContainerRequest| {
+                request.limits != LimitsRequest::default() || !request.ulimits.is_empty()
+            };
+            let Some(request) = service.template.as_ref().filter(limited) else {
+                continue;
+            };
+            for sentence in runtime.unsupported(request) {
+                let warning =
+                    Diagnostic::warning("limit-not-honoured", format!("service {name}: {sentence}"));
+                findings.push(match service.span {
+                    Some(span) => warning.at(span),
+                    None => warning,
+                });
+            }
+        }
+        report::print(&findings, &files.sources);
+        Ok(())
     }
 
     /// What an intent would do now.
