@@ -25,31 +25,31 @@ pub mod cp;
 pub mod create;
 pub mod down;
 pub mod events;
+pub mod exec;
+pub mod image;
 pub mod images;
+pub mod kill;
+pub mod logs;
 pub mod ls;
+pub mod pause;
 pub mod plan;
 pub mod port;
+pub mod ps;
 pub mod pull;
+pub mod restart;
+pub mod rm;
 pub mod run;
 pub mod scale;
+pub mod start;
 pub mod stats;
+pub mod stop;
+pub mod supervise;
 pub mod top;
 pub mod up;
 pub mod version;
 pub mod volumes;
 pub mod wait;
 pub mod watch;
-pub mod exec;
-pub mod image;
-pub mod kill;
-pub mod logs;
-pub mod pause;
-pub mod ps;
-pub mod restart;
-pub mod rm;
-pub mod start;
-pub mod stop;
-pub mod supervise;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -140,7 +140,11 @@ fn run(cli: Cli) -> Result<(), CliError> {
 fn refuse(context: &Context) -> Result<(), CliError> {
     let globals = &context.globals;
     let refused = [
-        (globals.all_resources, "--all-resources", "resources that no service uses are left out"),
+        (
+            globals.all_resources,
+            "--all-resources",
+            "resources that no service uses are left out",
+        ),
         (
             globals.compatibility,
             "--compatibility",

@@ -52,7 +52,8 @@ fn privileged_a_follow_shows_replaced_containers_and_ends_with_the_last_one() {
     until("short-1  | two");
     until("short-1  | no end");
     host.write("compose.yaml", &project("second"));
-    host.rcompose(["up", "-d", "--no-reload", "-t", "1", "long"]).success();
+    host.rcompose(["up", "-d", "--no-reload", "-t", "1", "long"])
+        .success();
     until("long-1   | second");
     host.rcompose(["stop", "-t", "1"]).success();
     until("long-1 exited with code 0");
@@ -65,7 +66,8 @@ fn privileged_a_follow_shows_replaced_containers_and_ends_with_the_last_one() {
 fn privileged_logs_by_time_by_number_and_without_prefix() {
     let host = Host::with_busybox();
     host.write("compose.yaml", &project("first"));
-    host.rcompose(["up", "-d", "--no-reload", "--wait", "long"]).success();
+    host.rcompose(["up", "-d", "--no-reload", "--wait", "long"])
+        .success();
     host.rcompose(["up", "-d", "--no-reload", "short"]).success();
     host.rcompose(["wait", "short"]).fails_with(3);
     let logs = |arguments: &[&str]| {
@@ -78,13 +80,21 @@ fn privileged_logs_by_time_by_number_and_without_prefix() {
     assert_eq!(logs(&["--since", "1h", "--until", "30m"]), "");
     assert_eq!(logs(&["--since", "1h", "long"]), "long-1  | first\n");
     let stamped = logs(&["-t", "long"]);
-    let time = stamped.split("| ").nth(1).and_then(|rest| rest.split(' ').next()).expect("a time");
+    let time = stamped
+        .split("| ")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next())
+        .expect("a time");
     assert_eq!(
         logs(&["--until", time, "long"]),
         "long-1  | first\n",
         "both ends of a window belong to it"
     );
     let missing = host.rcompose(["logs", "nothing"]).fails_with(1);
-    assert!(missing.stderr.contains("no such service: nothing"), "{}", missing.stderr);
+    assert!(
+        missing.stderr.contains("no such service: nothing"),
+        "{}",
+        missing.stderr
+    );
     host.finish();
 }

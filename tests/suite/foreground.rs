@@ -30,7 +30,11 @@ services:
 "#;
 
 fn begin(host: &Host, arguments: &[&str]) -> Child {
-    host.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("starts")
+    host.command(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts")
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -44,7 +48,10 @@ fn wait_for_line(child: &mut Child, text: &str) -> BufReader<std::process::Child
     let mut line = String::new();
     while !line.contains(text) {
         line.clear();
-        assert!(lines.read_line(&mut line).expect("output") > 0, "ended before `{text}`");
+        assert!(
+            lines.read_line(&mut line).expect("output") > 0,
+            "ended before `{text}`"
+        );
     }
     lines
 }
@@ -63,13 +70,26 @@ fn end(child: Child, lines: BufReader<std::process::ChildStdout>) -> Ran {
 #[test]
 fn privileged_attached_up_shows_output_and_ends_when_everything_has() {
     let host = Host::with_busybox();
-    host.write("compose.yaml", &TWO.replace("while :; do sleep 0.05; done", "sleep 0.1"));
+    host.write(
+        "compose.yaml",
+        &TWO.replace("while :; do sleep 0.05; done", "sleep 0.1"),
+    );
     let ran = host.rcompose(["up"]).success();
-    for line in ["long-1   | begun\n", "short-1  | short\n", "short-1 exited with code 3\n"] {
+    for line in [
+        "long-1   | begun\n",
+        "short-1  | short\n",
+        "short-1 exited with code 3\n",
+    ] {
         assert!(ran.stdout.contains(line), "{line}{}", ran.stdout);
     }
-    let only = host.rcompose(["up", "--no-log-prefix", "--attach", "short"]).success().stdout;
-    assert!(only.contains("short\n") && !only.contains("begun") && !only.contains("| "), "{only}");
+    let only = host
+        .rcompose(["up", "--no-log-prefix", "--attach", "short"])
+        .success()
+        .stdout;
+    assert!(
+        only.contains("short\n") && !only.contains("begun") && !only.contains("| "),
+        "{only}"
+    );
     host.finish();
 }
 
@@ -81,7 +101,8 @@ fn privileged_the_end_of_one_ends_all_with_the_code_asked_for() {
     assert!(ran.stdout.contains("long-1   | bye\n"), "{}", ran.stdout);
     host.rcompose(["up", "--exit-code-from", "long"]).success();
     host.rcompose(["up", "--exit-code-from", "short"]).fails_with(3);
-    host.rcompose(["up", "--abort-on-container-failure"]).fails_with(3);
+    host.rcompose(["up", "--abort-on-container-failure"])
+        .fails_with(3);
     assert!(host.ps().iter().all(|container| container["State"] == "exited"));
     host.finish();
 }
@@ -95,7 +116,12 @@ fn privileged_the_first_interrupt_stops_and_the_second_kills() {
     signal(&child, Signal::INT);
     let ran = end(child, lines);
     assert_eq!(ran.code, 130, "{}", ran.stderr);
-    assert!(ran.stdout.contains("bye") && ran.stderr.contains("fg-long-1  Stopping"), "{}{}", ran.stdout, ran.stderr);
+    assert!(
+        ran.stdout.contains("bye") && ran.stderr.contains("fg-long-1  Stopping"),
+        "{}{}",
+        ran.stdout,
+        ran.stderr
+    );
     assert_eq!(host.container("long")["ExitCode"], 0);
 
     host.write("compose.yaml", STUBBORN);
@@ -105,7 +131,10 @@ fn privileged_the_first_interrupt_stops_and_the_second_kills() {
     let mut line = String::new();
     while !line.contains("no") {
         line.clear();
-        assert!(lines.read_line(&mut line).expect("output") > 0, "it hears the first signal");
+        assert!(
+            lines.read_line(&mut line).expect("output") > 0,
+            "it hears the first signal"
+        );
     }
     signal(&child, Signal::INT);
     let ran = end(child, lines);
@@ -119,7 +148,10 @@ fn privileged_watch_copies_at_the_start_and_rebuilds() {
     let host = Host::with_busybox();
     host.write("src/page", "one");
     host.write("src/skipped/page", "no");
-    host.write("image/Dockerfile", "FROM busybox:test\nCOPY word /word\nCMD [\"sleep\", \"infinity\"]\n");
+    host.write(
+        "image/Dockerfile",
+        "FROM busybox:test\nCOPY word /word\nCMD [\"sleep\", \"infinity\"]\n",
+    );
     host.write("image/word", "first");
     host.write(
         "compose.yaml",
@@ -138,12 +170,24 @@ services:
     let mut child = begin(&host, &["watch"]);
     let lines = wait_for_line(&mut child, "web: synced /site/page");
     let read = |service: &str, path: &str| host.rcompose(["exec", "-T", service, "cat", path]).stdout;
-    assert_eq!((read("web", "/site/page").as_str(), read("web", "/site/skipped/page").as_str()), ("one", ""));
+    assert_eq!(
+        (
+            read("web", "/site/page").as_str(),
+            read("web", "/site/skipped/page").as_str()
+        ),
+        ("one", "")
+    );
     host.write("src/new/page", "deep");
-    eventually("a new directory is copied", Duration::from_secs(3), || read("web", "/site/new/page") == "deep");
+    eventually("a new directory is copied", Duration::from_secs(3), || {
+        read("web", "/site/new/page") == "deep"
+    });
     assert_eq!(read("built", "/word"), "first");
     host.write("image/word", "second");
-    eventually("the image is rebuilt and its container replaced", Duration::from_secs(10), || read("built", "/word") == "second");
+    eventually(
+        "the image is rebuilt and its container replaced",
+        Duration::from_secs(10),
+        || read("built", "/word") == "second",
+    );
     eventually("the replaced image is removed", Duration::from_secs(3), || {
         !host.rcompose(["image", "ls"]).stdout.contains("<none>")
     });

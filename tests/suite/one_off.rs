@@ -45,7 +45,9 @@ fn privileged_run_waits_for_dependencies_and_leaves_the_service_alone() {
         "no replica was made"
     );
 
-    let doomed = host.rcompose(["run", "--rm", "-T", "doomed", "echo", "never"]).fails_with(1);
+    let doomed = host
+        .rcompose(["run", "--rm", "-T", "doomed", "echo", "never"])
+        .fails_with(1);
     assert!(
         doomed.stdout.is_empty() && doomed.stderr.contains("oneoff-bad-1"),
         "{}",
@@ -96,7 +98,12 @@ fn privileged_flags_of_run_count_over_the_file() {
         ])
         .success();
     let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert_eq!(lines[..5], ["/etc", "green 1 2", "/here", "/named", "1000"], "{}", ran.stderr);
+    assert_eq!(
+        lines[..5],
+        ["/etc", "green 1 2", "/here", "/named", "1000"],
+        "{}",
+        ran.stderr
+    );
     assert!(lines[5].ends_with("0000000000000000"), "{}", lines[5]);
     assert_eq!(ran.stderr, "", "-q prints nothing of its own");
 
@@ -122,11 +129,26 @@ fn privileged_flags_of_run_count_over_the_file() {
         (container["Name"].as_str(), container["State"].as_str()),
         (Some("named"), Some("running"))
     );
-    assert!(id.stdout.starts_with(container["ID"].as_str().expect("id")), "{}", id.stdout);
-    let port = container["Publishers"][0]["PublishedPort"].as_u64().expect("published");
-    let page = ureq::get(format!("http://127.0.0.1:{port}/group")).call().expect("published port");
-    assert!(page.into_body().read_to_string().expect("text").contains("root:x:0:"));
-    let wrong = host.rcompose(["run", "--rm", "-T", "--no-deps", "-p", "x:80", "app"]).fails_with(1);
+    assert!(
+        id.stdout.starts_with(container["ID"].as_str().expect("id")),
+        "{}",
+        id.stdout
+    );
+    let port = container["Publishers"][0]["PublishedPort"]
+        .as_u64()
+        .expect("published");
+    let page = ureq::get(format!("http://127.0.0.1:{port}/group"))
+        .call()
+        .expect("published port");
+    assert!(
+        page.into_body()
+            .read_to_string()
+            .expect("text")
+            .contains("root:x:0:")
+    );
+    let wrong = host
+        .rcompose(["run", "--rm", "-T", "--no-deps", "-p", "x:80", "app"])
+        .fails_with(1);
     assert!(wrong.stderr.contains("--publish:1:1"), "{}", wrong.stderr);
     host.rcompose(["down", "-t", "0", "--remove-orphans"]).success();
     assert!(host.ps().is_empty());
@@ -158,7 +180,10 @@ fn privileged_a_signal_reaches_the_command_and_a_reader_that_leaves_ends_it() {
     rustix::process::kill_process(pid, rustix::process::Signal::INT).expect("signalled");
     let mut rest = String::new();
     output.read_to_string(&mut rest).expect("text");
-    assert_eq!((child.wait().expect("ends").code(), rest.as_str()), (Some(4), "heard\n"));
+    assert_eq!(
+        (child.wait().expect("ends").code(), rest.as_str()),
+        (Some(4), "heard\n")
+    );
 
     let mut child = host
         .command(["run", "--rm", "-T", "--no-deps", "app", "yes"])
@@ -190,15 +215,31 @@ fn privileged_attach_and_cp() {
     let mut input = child.stdin.take().expect("piped");
     input.write_all(b"round trip\n").expect("write");
     let mut line = [0; 11];
-    child.stdout.take().expect("piped").read_exact(&mut line).expect("it comes back");
+    child
+        .stdout
+        .take()
+        .expect("piped")
+        .read_exact(&mut line)
+        .expect("it comes back");
     assert_eq!(&line, b"round trip\n");
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).expect("signalled");
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&child),
+        rustix::process::Signal::TERM,
+    )
+    .expect("signalled");
     child.wait().expect("ends");
-    assert_eq!(host.container("cat")["State"], "running", "leaving does not end it");
+    assert_eq!(
+        host.container("cat")["State"],
+        "running",
+        "leaving does not end it"
+    );
 
     host.write("tree/sub/file", "content\n");
     host.rcompose(["cp", "tree", "cat:/tmp"]).success();
-    let text = host.rcompose(["exec", "-T", "cat", "cat", "/tmp/tree/sub/file"]).success().stdout;
+    let text = host
+        .rcompose(["exec", "-T", "cat", "cat", "/tmp/tree/sub/file"])
+        .success()
+        .stdout;
     assert_eq!(text, "content\n");
     host.rcompose(["cp", "cat:/tmp/tree/.", "back"]).success();
     assert_eq!(
@@ -209,7 +250,9 @@ fn privileged_attach_and_cp() {
     assert!(missing.stderr.contains("/nothing"), "{}", missing.stderr);
 
     host.rcompose(["stop"]).success();
-    eventually("it is down", Duration::from_secs(2), || host.container("cat")["State"] == "exited");
+    eventually("it is down", Duration::from_secs(2), || {
+        host.container("cat")["State"] == "exited"
+    });
     let refused = host.rcompose(["exec", "-T", "cat", "true"]).fails_with(1);
     assert!(
         refused.stderr.contains("\"cat\"") && refused.stderr.contains("exited (137)"),
