@@ -57,10 +57,10 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let now = Timestamp::now();
     let window = window(args.since.as_deref(), args.until.as_deref(), now)?;
     let tail = tail(args.tail.as_deref())?;
-    let subject = context.subject(false)?;
-    if !args.services.is_empty() {
-        context.containers_of(&subject, &args.services)?;
+    if args.index.is_some() && args.services.len() != 1 {
+        return Err(CliError::usage("--index needs exactly one service"));
     }
+    let subject = context.subject(false)?;
     let look = LineStyle {
         style: Style {
             colour: context.stdout.style.colour && !args.no_color,
@@ -79,10 +79,19 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let runtime = context.runtime()?;
     let mut out = print::raw_out()?;
     let mut follower = Follower::new(runtime, &subject.project, wanted, LogView::new(look), args.follow)?;
-    if args.index.is_some() && follower.is_empty() {
+    // What has no output may have containers that are not asked for, or be in the files alone.
+    let silent: Vec<String> = args
+        .services
+        .iter()
+        .filter(|service| !follower.shows(service))
+        .cloned()
+        .collect();
+    if !silent.is_empty() {
+        context.containers_of(&subject, &silent)?;
+    }
+    if let (Some(index), [service]) = (args.index, silent.as_slice()) {
         return Err(CliError::user(format!(
-            "no container of {} has this index",
-            args.services.join(", ")
+            "service \"{service}\" has no container with index {index}"
         )));
     }
     follower.show(&mut out)?;

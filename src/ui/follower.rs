@@ -234,9 +234,9 @@ impl<'a> Follower<'a> {
         self.members_changed = true;
     }
 
-    /// Whether no container is followed.
-    pub fn is_empty(&self) -> bool {
-        self.followed.is_empty()
+    /// Whether a container of the service is shown.
+    pub fn shows(&self, service: &str) -> bool {
+        self.followed.iter().any(|one| one.service == service)
     }
 
     fn take_notices(&mut self) -> Result<(), RuntimeError> {
@@ -274,7 +274,9 @@ impl<'a> Follower<'a> {
                     self.follow(&state)?;
                 }
             }
-            self.followed.iter_mut().for_each(|one| one.changed = true);
+            // Who is shown once is not looked at again.
+            let follows = self.watch.is_some();
+            self.followed.iter_mut().for_each(|one| one.changed = follows);
         }
         let mut ended = Vec::new();
         for one in self.followed.iter_mut().filter(|one| one.changed) {
