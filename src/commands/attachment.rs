@@ -65,10 +65,7 @@ pub(super) fn attach(
     };
     let begun = thread::scope(|scope| {
         scope.spawn(|| {
-            let result = bringing
-                .start(quiet)
-                .and_then(|()| supervisor::keep(context, attachment.project));
-            if let Err(error) = result {
+            if let Err(error) = bringing.start(quiet) {
                 *lock(&failed) = Some(error);
             }
             started.store(true, Ordering::Release);

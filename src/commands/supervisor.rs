@@ -2,12 +2,16 @@
 //! **Invariant:** one supervisor a project, run from the program that is installed now.
 
 use std::fs;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use rcompose_runtime::{LocalRuntime, ProcessKeeper};
 
 use super::Context;
+use crate::diagnostic::Diagnostics;
 use crate::error::CliError;
+use crate::event::{Event, Events};
 
 /// How long a supervisor may finish what it is doing.
 const GRACE: Duration = Duration::from_secs(10);
@@ -45,6 +49,41 @@ pub(super) fn keep(context: &Context, project: &str) -> Result<(), CliError> {
         runtime.stop_process(&name, GRACE)?;
     }
     Ok(runtime.keep_process(&name, keeper(context, runtime, project, &name)?)?)
+}
+
+/// Keeps a project while work brings it up: as soon as a plan says that the record is on disk, beside the plan's own steps.
+pub(super) fn keep_beside(
+    context: &Context,
+    project: &str,
+    work: impl FnOnce(&dyn Events) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    let (planned, wait) = mpsc::channel();
+    thread::scope(|scope| {
+        let keeper = scope.spawn(move || match wait.recv() {
+            Ok(true) => keep(context, project),
+            Ok(false) | Err(_) => Ok(()),
+        });
+        let done = work(&Planned(planned.clone()));
+        // The keeper takes the first word it gets, and may have gone.
+        let _told = planned.send(done.is_ok());
+        let kept = keeper
+            .join()
+            .unwrap_or_else(|_| Err(CliError::user("the supervisor could not be started")));
+        done.and(kept)
+    })
+}
+
+/// Sends word of the first plan.
+struct Planned(mpsc::Sender<bool>);
+
+impl Events for Planned {
+    fn emit(&self, event: Event) {
+        if matches!(event, Event::Planned { .. }) {
+            let _told = self.0.send(true);
+        }
+    }
+
+    fn note(&self, _notes: &Diagnostics) {}
 }
 
 /// Ends the supervisor of a project, if there is one.

@@ -5,6 +5,7 @@ use super::creation::{image_policy, recreate, remove_orphans, scale};
 use super::{Asked, Context, LoadedProject, StoreImages, seconds, service_names, supervisor};
 use crate::engine::Prepared;
 use crate::error::CliError;
+use crate::event::Events;
 use crate::plan::{Intent, Recreate, Starts, Up};
 use crate::state::ProjectRecord;
 use crate::state::rejected_reload::RejectedReload;
@@ -125,8 +126,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         });
     }
     if args.detach || args.wait {
-        bringing.reconcile(Starts::All)?;
-        return supervisor::keep(context, &bringing.name());
+        return bringing.reconcile_and_keep();
     }
     attached(context, args, &bringing)
 }
@@ -245,10 +245,21 @@ impl<'a> Bringing<'a> {
             wait: self.wait && start == Starts::All,
             ..self.up.clone()
         };
-        self.carry_out(up, self.look)
+        self.carry_out(up, self.look, None)
     }
 
-    /// Starts what an earlier call created.
+    /// Makes it so, with a supervisor.
+    pub(super) fn reconcile_and_keep(&self) -> Result<(), CliError> {
+        let up = Up {
+            wait: self.wait,
+            ..self.up.clone()
+        };
+        supervisor::keep_beside(self.context, &self.name(), |events| {
+            self.carry_out(up, self.look, Some(events))
+        })
+    }
+
+    /// Starts what an earlier call created, with a supervisor.
     pub(super) fn start(&self, look: Look) -> Result<(), CliError> {
         let up = Up {
             recreate: match self.up.recreate {
@@ -264,15 +275,18 @@ impl<'a> Bringing<'a> {
             },
             ..self.up.clone()
         };
-        self.carry_out(up, look)
+        supervisor::keep_beside(self.context, &self.name(), |events| {
+            self.carry_out(up, look, Some(events))
+        })
     }
 
-    fn carry_out(&self, up: Up, look: Look) -> Result<(), CliError> {
+    fn carry_out(&self, up: Up, look: Look, events: Option<&dyn Events>) -> Result<(), CliError> {
         let images = StoreImages::new(self.context, Some(&self.files));
         let progress = Progress::new("up", look, Some(self.files.sources.clone()));
         let asked = Asked {
             record: Some(&self.record),
             wait_timeout: seconds(self.wait_timeout),
+            events,
         };
         let intent = Intent::Up(up);
         let files = Some(&self.files);

@@ -6,7 +6,6 @@ use super::up::Bringing;
 use super::{Context, supervisor, up};
 use crate::error::CliError;
 use crate::event::Event;
-use crate::plan::Starts;
 use crate::state::event_log::Tail;
 use crate::ui::print;
 use crate::ui::progress::news;
@@ -61,7 +60,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             return Err(CliError::user(format!("project {name} is not up")).with_hint("leave --no-up out"));
         }
     } else {
-        bringing.reconcile(Starts::All)?;
+        bringing.reconcile_and_keep()?;
     }
     if context.globals.dry_run {
         return Ok(());

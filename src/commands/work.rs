@@ -20,12 +20,14 @@ use crate::ui::progress::{Look, Progress, ProgressKind};
 use crate::ui::{print, report};
 
 /// What is asked of one reconciliation besides its intent.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Asked<'a> {
     /// Replaces the project's record (`up`).
     pub record: Option<&'a ProjectRecord>,
     /// How long conditions are waited for.
     pub wait_timeout: Option<Duration>,
+    /// Who is told besides progress and the event log.
+    pub events: Option<&'a dyn Events>,
 }
 
 impl Context {
@@ -137,7 +139,9 @@ impl Context {
         }
         let dir = self.project_dir(&prepared.wanted.project)?;
         let log = EventLog::new(dir.path());
-        let events = Fanout(vec![progress, &log]);
+        let mut listeners: Vec<&dyn Events> = vec![progress, &log];
+        listeners.extend(asked.events);
+        let events = Fanout(listeners);
         let engine = self.engine(images, &events, asked.wait_timeout)?;
         let done = engine.reconcile(prepared, intent, asked.record);
         progress.finish();
