@@ -4,7 +4,6 @@
 use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
@@ -30,8 +29,6 @@ pub struct LocalRuntime {
     host: OnceLock<Host>,
     shim: OnceLock<OwnedFd>,
     pub(crate) images: OnceLock<ImageStore>,
-    /// Removals of bridges that may still be under way.
-    pub(crate) removals: Mutex<Vec<Child>>,
     directories: Mutex<HashMap<String, PathBuf>>,
     seccomp: Mutex<HashMap<Vec<u8>, Vec<u8>>>,
 }
@@ -54,7 +51,6 @@ impl LocalRuntime {
             host: OnceLock::new(),
             shim: OnceLock::new(),
             images: OnceLock::new(),
-            removals: Mutex::new(Vec::new()),
             directories: Mutex::new(HashMap::new()),
             seccomp: Mutex::new(HashMap::new()),
         }

@@ -8,7 +8,6 @@ use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::PoisonError;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcompose_network::ipam::{self, Holder, SubnetRequest, Taken};
@@ -202,16 +201,10 @@ impl LocalRuntime {
         drop(lock);
         let program = self.shim_path()?;
         let lock = open_lock_file(&self.roots.networks_lock())?;
-        let removal = spawn_bridge_removal(&program, &record.spec.bridge, &gone, lock).map_err(|source| {
-            RuntimeError::Io {
-                what: format!("remove network {name}"),
-                source: io::Error::other(source),
-            }
-        })?;
-        let mut removals = self.removals.lock().unwrap_or_else(PoisonError::into_inner);
-        removals.retain_mut(|earlier| !matches!(earlier.try_wait(), Ok(Some(_))));
-        removals.push(removal);
-        Ok(())
+        spawn_bridge_removal(&program, &record.spec.bridge, &gone, lock).map_err(|source| RuntimeError::Io {
+            what: format!("remove network {name}"),
+            source: io::Error::other(source),
+        })
     }
 
     /// Ends the removals of bridges that were killed on their way; those whose time has not come are left alone.

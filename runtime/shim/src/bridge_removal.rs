@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use rcompose_network::Netlink;
@@ -21,14 +21,14 @@ pub const BRIDGE_LINGER: Duration = Duration::from_millis(1500);
 
 /// Starts `program` to remove the interface `bridge` and then the directory `record`. `lock` is the open file, not locked, whose lock of
 /// flock(2) is taken before.
-/// The child needs no waiting for, but to be reaped by a caller that lives on.
+/// Nobody has to reap what it starts.
 pub fn spawn_bridge_removal(
     program: &Path,
     bridge: &str,
     record: &Path,
     lock: OwnedFd,
-) -> Result<Child, ShimError> {
-    Command::new(program)
+) -> Result<(), ShimError> {
+    let mut child = Command::new(program)
         .arg(COMMAND)
         .arg(bridge)
         .arg(record)
@@ -39,6 +39,11 @@ pub fn spawn_bridge_removal(
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
+        .map_err(ShimError::system("execute the shim"))?;
+    // It only forks the process that does the work, and is gone at once.
+    child
+        .wait()
+        .map(drop)
         .map_err(ShimError::system("execute the shim"))
 }
 
@@ -54,6 +59,9 @@ pub(crate) fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<(St
 
 /// Removes both; standard input is the file to lock.
 pub(crate) fn remove(bridge: &str, record: &Path) -> ExitCode {
+    if crate::program::detach().is_err() {
+        return ExitCode::FAILURE;
+    }
     std::thread::sleep(BRIDGE_LINGER);
     if flock(rustix::stdio::stdin(), FlockOperation::LockExclusive).is_err() {
         return ExitCode::FAILURE;

@@ -3,7 +3,8 @@
 //! asking nobody, and waiting for an answer would make every `stop` of a plain program last its whole grace period.
 //! **Invariant:** pure; in doubt the process hears.
 
-/// Whether the process is the first of its namespace and neither handles nor blocks (signalfd(2), sigwait(3)) the signal.
+/// Whether the process is the first of its namespace and neither handles, nor blocks (signalfd(2), sigwait(3)), nor on purpose ignores the
+/// signal: who ignores it was asked, and gets its time.
 pub(crate) fn is_deaf(status: &str, signal: i32) -> bool {
     let field = |name: &str| {
         status
@@ -18,8 +19,10 @@ pub(crate) fn is_deaf(status: &str, signal: i32) -> bool {
     let bit = u32::try_from(signal - 1)
         .ok()
         .and_then(|shift| 1_u64.checked_shl(shift));
-    match (first, bit, mask("SigCgt"), mask("SigBlk")) {
-        (true, Some(bit), Some(caught), Some(blocked)) => (caught | blocked) & bit == 0,
+    match (first, bit, mask("SigCgt"), mask("SigBlk"), mask("SigIgn")) {
+        (true, Some(bit), Some(caught), Some(blocked), Some(ignored)) => {
+            (caught | blocked | ignored) & bit == 0
+        }
         _ => false,
     }
 }
@@ -31,9 +34,11 @@ mod tests {
     const TERM: i32 = 15;
 
     fn status(pids: &str, blocked: &str, caught: &str) -> String {
-        format!(
-            "Name:\tsleep\nNSpid:\t{pids}\nSigBlk:\t{blocked}\nSigIgn:\t0000000000000000\nSigCgt:\t{caught}\n"
-        )
+        ignoring(pids, blocked, "0000000000000000", caught)
+    }
+
+    fn ignoring(pids: &str, blocked: &str, ignored: &str, caught: &str) -> String {
+        format!("Name:\tsleep\nNSpid:\t{pids}\nSigBlk:\t{blocked}\nSigIgn:\t{ignored}\nSigCgt:\t{caught}\n")
     }
 
     #[test]
@@ -51,6 +56,10 @@ mod tests {
             "not the first of its namespace"
         );
         assert!(!is_deaf(&status("77", none, none), TERM), "the host's namespace");
+        assert!(
+            !is_deaf(&ignoring("77 1", none, term, none), TERM),
+            "ignored on purpose"
+        );
         assert!(!is_deaf("", TERM));
     }
 }

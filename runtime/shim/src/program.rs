@@ -79,7 +79,7 @@ fn begin(mode: ShimMode, run_directory: &Path) -> Result<(Shim, Reply), ShimErro
 }
 
 /// Becomes a process that nobody has to reap, that pins no directory, and that keeps its orphans.
-fn detach() -> Result<(), ShimError> {
+pub(crate) fn detach() -> Result<(), ShimError> {
     match clone3(0, None).map_err(ShimError::system("detach from the caller"))? {
         Cloned::Parent { .. } => exit_now(0),
         Cloned::Child => {}
