@@ -6,13 +6,12 @@ use std::fs::OpenOptions;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcompose_network::ipam::{self, Holder, SubnetRequest, Taken};
 use rcompose_network::{Netlink, NetworkError, NetworkRun, NetworkSpec, ensure_bridge, host_prefixes, name};
-use rcompose_shim::{BRIDGE_LINGER, spawn_bridge_removal};
+use rcompose_shim::spawn_bridge_removal;
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
@@ -194,24 +193,30 @@ impl LocalRuntime {
         run.remove().map_err(network_error)?;
         let gone = directory.with_file_name(format!("{GONE}{name}"));
         root::remove_directory(&gone)?;
+        // Held by this process and then by the one that removes the bridge: while it is, somebody sees to it.
+        let file = directory.join(FILE);
+        let held = OwnedFd::from(std::fs::File::open(&file).map_err(failed("open", &file))?);
+        rustix::io::retry_on_intr(|| rustix::fs::flock(&held, FlockOperation::LockShared))
+            .map_err(failed("lock", &file))?;
         std::fs::rename(&directory, &gone).map_err(failed("remove", &directory))?;
         if record.bridge_is_foreign {
             return root::remove_directory(&gone);
         }
         drop(lock);
         let program = self.shim_path()?;
-        let lock = open_lock_file(&self.roots.networks_lock())?;
-        spawn_bridge_removal(&program, &record.spec.bridge, &gone, lock).map_err(|source| RuntimeError::Io {
-            what: format!("remove network {name}"),
-            source: io::Error::other(source),
+        let lock = self.roots.networks_lock();
+        spawn_bridge_removal(&program, &record.spec.bridge, &gone, &lock, held).map_err(|source| {
+            RuntimeError::Io {
+                what: format!("remove network {name}"),
+                source: io::Error::other(source),
+            }
         })
     }
 
     /// Ends the removals of bridges that were killed on their way; those whose time has not come are left alone.
     pub(crate) fn finish_removals(&self) -> Result<(), RuntimeError> {
-        let overdue = 4 * BRIDGE_LINGER;
         let is_gone = |name: &String| {
-            name.starts_with(GONE) && age(&self.roots.networks().join(name)).is_none_or(|age| age > overdue)
+            name.starts_with(GONE) && !is_seen_to(&self.roots.networks().join(name).join(FILE))
         };
         if !root::entries(&self.roots.networks())?.iter().any(is_gone) {
             return Ok(());
@@ -246,13 +251,6 @@ fn take_back(request: &NetworkRequest, directory: &Path, netlink: &mut Netlink) 
 
 /// An open file at `path` with an exclusive lock, waited for; whoever inherits the file inherits the lock.
 fn lock_file(path: &Path) -> Result<OwnedFd, RuntimeError> {
-    let file = open_lock_file(path)?;
-    rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive))
-        .map_err(failed("lock", path))?;
-    Ok(file)
-}
-
-fn open_lock_file(path: &Path) -> Result<OwnedFd, RuntimeError> {
     let file = OpenOptions::new()
         .write(true)
         .create(true)
@@ -260,17 +258,17 @@ fn open_lock_file(path: &Path) -> Result<OwnedFd, RuntimeError> {
         .mode(0o600)
         .open(path)
         .map_err(failed("open", path))?;
+    rustix::io::retry_on_intr(|| rustix::fs::flock(&file, FlockOperation::LockExclusive))
+        .map_err(failed("lock", path))?;
     Ok(file.into())
 }
 
-/// How long ago the directory was renamed or changed otherwise (its ctime, inode(7)); none when that cannot be told.
-fn age(directory: &Path) -> Option<Duration> {
-    let metadata = std::fs::symlink_metadata(directory).ok()?;
-    let changed = Duration::new(
-        u64::try_from(metadata.ctime()).ok()?,
-        u32::try_from(metadata.ctime_nsec()).ok()?,
-    );
-    SystemTime::now().duration_since(UNIX_EPOCH + changed).ok()
+/// Whether a process holds the record of a network that is on its way out.
+fn is_seen_to(record: &Path) -> bool {
+    std::fs::File::open(record).is_ok_and(|file| {
+        rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)
+            == Err(rustix::io::Errno::WOULDBLOCK)
+    })
 }
 
 /// An error of the network room as one of the runtime.

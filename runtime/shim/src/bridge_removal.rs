@@ -10,32 +10,32 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use rcompose_network::Netlink;
-use rustix::fs::{FlockOperation, flock};
 
 use crate::error::ShimError;
 
 /// The first argument of the program.
 const COMMAND: &str = "remove-bridge";
 /// How long a bridge without a network waits to be taken back.
-pub const BRIDGE_LINGER: Duration = Duration::from_millis(1500);
+const BRIDGE_LINGER: Duration = Duration::from_millis(1500);
 
-/// Starts `program` to remove the interface `bridge` and then the directory `record`. `lock` is the open file, not locked, whose lock of
-/// flock(2) is taken before.
-/// Nobody has to reap what it starts.
+/// Starts `program` to remove the interface `bridge` and then the directory `record`, under the lock of flock(2) of the file `lock`. `held` is an open
+/// file of the record with a shared lock, which tells others that somebody sees to it. Nobody has to reap what it starts.
 pub fn spawn_bridge_removal(
     program: &Path,
     bridge: &str,
     record: &Path,
-    lock: OwnedFd,
+    lock: &Path,
+    held: OwnedFd,
 ) -> Result<(), ShimError> {
     let mut child = Command::new(program)
         .arg(COMMAND)
         .arg(bridge)
         .arg(record)
+        .arg(lock)
         .env_clear()
         // Ctrl-C is meant for the command that started it.
         .process_group(0)
-        .stdin(Stdio::from(lock))
+        .stdin(Stdio::from(held))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -47,33 +47,47 @@ pub fn spawn_bridge_removal(
         .map_err(ShimError::system("execute the shim"))
 }
 
-/// The bridge and the record of a command line that asks for this.
-pub(crate) fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<(String, PathBuf)> {
+/// A command line that asks for a removal.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Removal {
+    bridge: String,
+    record: PathBuf,
+    lock: PathBuf,
+}
+
+/// The removal that a command line asks for.
+pub(crate) fn asked(mut arguments: impl Iterator<Item = OsString>) -> Option<Removal> {
     if arguments.next()? != COMMAND {
         return None;
     }
     let bridge = arguments.next()?.into_string().ok()?;
-    let record = PathBuf::from(arguments.next()?);
-    (record.is_absolute() && arguments.next().is_none()).then_some((bridge, record))
+    let (record, lock) = (PathBuf::from(arguments.next()?), PathBuf::from(arguments.next()?));
+    let valid = record.is_absolute() && lock.is_absolute() && arguments.next().is_none();
+    valid.then_some(Removal { bridge, record, lock })
 }
 
-/// Removes both; standard input is the file to lock.
-pub(crate) fn remove(bridge: &str, record: &Path) -> ExitCode {
-    if crate::program::detach().is_err() {
-        return ExitCode::FAILURE;
-    }
-    std::thread::sleep(BRIDGE_LINGER);
-    if flock(rustix::stdio::stdin(), FlockOperation::LockExclusive).is_err() {
-        return ExitCode::FAILURE;
-    }
-    if !record.exists() {
-        // Taken back, or finished by somebody else.
-        return ExitCode::SUCCESS;
-    }
-    let removed = Netlink::route().and_then(|mut netlink| netlink.delete_link(bridge));
-    match removed {
-        Ok(()) if std::fs::remove_dir_all(record).is_ok() => ExitCode::SUCCESS,
-        Ok(()) | Err(_) => ExitCode::FAILURE,
+impl Removal {
+    /// Removes both after a while.
+    pub(crate) fn run(&self) -> ExitCode {
+        if crate::program::detach().is_err() {
+            return ExitCode::FAILURE;
+        }
+        std::thread::sleep(BRIDGE_LINGER);
+        let Ok(lock) = std::fs::File::open(&self.lock) else {
+            return ExitCode::FAILURE;
+        };
+        if lock.lock().is_err() {
+            return ExitCode::FAILURE;
+        }
+        if !self.record.exists() {
+            // Taken back, or finished by somebody else.
+            return ExitCode::SUCCESS;
+        }
+        let removed = Netlink::route().and_then(|mut netlink| netlink.delete_link(&self.bridge));
+        match removed {
+            Ok(()) if std::fs::remove_dir_all(&self.record).is_ok() => ExitCode::SUCCESS,
+            Ok(()) | Err(_) => ExitCode::FAILURE,
+        }
     }
 }
 
@@ -84,15 +98,17 @@ mod tests {
     #[test]
     fn only_its_own_command_line_is_taken() {
         let asked = |words: &[&str]| asked(words.iter().map(OsString::from));
-        assert_eq!(
-            asked(&["remove-bridge", "rc-a", "/x"]),
-            Some(("rc-a".into(), "/x".into()))
-        );
+        let removal = Removal {
+            bridge: "rc-a".into(),
+            record: "/x".into(),
+            lock: "/l".into(),
+        };
+        assert_eq!(asked(&["remove-bridge", "rc-a", "/x", "/l"]), Some(removal));
         for other in [
             &["run", "/x"][..],
-            &["remove-bridge", "rc-a"],
-            &["remove-bridge", "rc-a", "x"],
-            &["remove-bridge", "rc-a", "/x", "y"],
+            &["remove-bridge", "rc-a", "/x"],
+            &["remove-bridge", "rc-a", "x", "/l"],
+            &["remove-bridge", "rc-a", "/x", "/l", "y"],
         ] {
             assert_eq!(asked(other), None, "{other:?}");
         }

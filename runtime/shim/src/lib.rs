@@ -23,7 +23,7 @@ mod siblings;
 pub mod spawn;
 mod stdio;
 
-pub use bridge_removal::{BRIDGE_LINGER, spawn_bridge_removal};
+pub use bridge_removal::spawn_bridge_removal;
 pub use client::ShimClient;
 pub use error::ShimError;
 pub use process_identity::{boot_id, start_time};

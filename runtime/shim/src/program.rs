@@ -26,8 +26,8 @@ const USAGE: u8 = 2;
 
 /// The whole program.
 pub fn main() -> ExitCode {
-    if let Some((bridge, record)) = bridge_removal::asked(std::env::args_os().skip(1)) {
-        return bridge_removal::remove(&bridge, &record);
+    if let Some(removal) = bridge_removal::asked(std::env::args_os().skip(1)) {
+        return removal.run();
     }
     let Some((mode, run_directory)) = arguments(std::env::args_os().skip(1)) else {
         return ExitCode::from(USAGE);
