@@ -60,6 +60,9 @@ pub struct Args {
     /// Keep intermediate containers (refused)
     #[arg(long, hide = true)]
     pub no_rm: bool,
+    /// Builds always go on beside each other; accepted, as docker compose still does
+    #[arg(long = "parallel", hide = true)]
+    pub beside_each_other: bool,
     /// Services; none means all
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
