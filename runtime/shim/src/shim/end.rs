@@ -95,7 +95,9 @@ impl Shim {
     fn ended_with(&mut self, code: i32, signal: i32, oom: bool, ran: u64) {
         self.exit_code = code;
         let record = self.exit_record(code, signal, oom);
-        if let Err(error) = record::replace(self.data.as_fd(), crate::EXIT_FILE, &record.to_json(), true) {
+        // What became of a plain process is of no interest after a power cut.
+        let durable = matches!(self.kept, Kept::Container(_));
+        if let Err(error) = record::replace(self.data.as_fd(), crate::EXIT_FILE, &record.to_json(), durable) {
             self.stdio
                 .note(&format!("cannot write {}: {error}", crate::EXIT_FILE));
         }
