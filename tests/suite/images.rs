@@ -7,9 +7,13 @@ use std::sync::OnceLock;
 pub(crate) fn busybox_tar() -> PathBuf {
     static PATH: OnceLock<PathBuf> = OnceLock::new();
     PATH.get_or_init(|| {
-        // One file a test process; nextest runs each test in its own.
-        let path = std::env::temp_dir().join(format!("rcompose-busybox-{}.tar", std::process::id()));
-        let mut archive = tar::Builder::new(std::fs::File::create(&path).expect("tar file"));
+        // Kept among the build's own temporary files: every test of a build uses the same one.
+        let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("busybox.tar");
+        if path.exists() {
+            return path;
+        }
+        let unfinished = path.with_extension(std::process::id().to_string());
+        let mut archive = tar::Builder::new(std::fs::File::create(&unfinished).expect("tar file"));
         for directory in [
             "bin", "dev", "etc", "home", "proc", "root", "sys", "tmp", "usr", "usr/bin", "var", "var/www",
             "run",
@@ -64,6 +68,7 @@ pub(crate) fn busybox_tar() -> PathBuf {
                 .expect("link");
         }
         archive.finish().expect("tar ends");
+        std::fs::rename(&unfinished, &path).expect("tar is named");
         path
     })
     .clone()

@@ -435,3 +435,40 @@ fn privileged_toml_works_as_well() {
     assert_eq!(shell(&host, "a", "echo $WORD"), "hi\n");
     host.finish();
 }
+
+#[test]
+fn privileged_udp_ports_are_published_too() {
+    let host = Host::empty();
+    host.write(
+        "compose.yaml",
+        r#"
+name: udp
+services:
+  echo:
+    image: "@host"
+    command:
+      - perl
+      - -MIO::Socket::INET
+      - -e
+      - '$$s = IO::Socket::INET->new(Proto => "udp", LocalPort => 99); while ($$a = $$s->recv($$b, 99)) { $$s->send("echo $$b") }'
+    ports: ["127.0.0.1::99/udp"]
+"#,
+    );
+    host.rcompose(["up", "-d"]).success();
+    let address = host
+        .rcompose(["port", "--protocol", "udp", "echo", "99"])
+        .success()
+        .stdout;
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .expect("a limit");
+    let mut buffer = [0; 64];
+    eventually("an echo comes back", Duration::from_secs(5), || {
+        socket.send_to(b"ping", address.trim()).expect("sent");
+        socket
+            .recv_from(&mut buffer)
+            .is_ok_and(|(length, _)| &buffer[..length] == b"echo ping")
+    });
+    host.finish();
+}
