@@ -38,7 +38,10 @@ pub enum Event {
         fatal: bool,
     },
     /// Another command works on the project, this one waits.
-    WaitingForLock,
+    WaitingForLock {
+        /// The other one, for people.
+        holder: String,
+    },
     /// Something the user should know.
     Warning {
         /// One sentence.
@@ -121,7 +124,7 @@ impl Event {
             Self::PullProgress { .. }
             | Self::BuildOutput { .. }
             | Self::StepStarted { .. }
-            | Self::WaitingForLock => false,
+            | Self::WaitingForLock { .. } => false,
             Self::Planned { .. }
             | Self::StepDone { .. }
             | Self::StepFailed { .. }

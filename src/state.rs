@@ -2,16 +2,18 @@
 //! **Invariant:** a record is replaced whole (tmp, rename), and only by who holds the lock; only its owner may read it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::lock::ProjectLock;
 use crate::model::ServiceName;
 
 pub mod event_log;
+pub mod lock;
 pub mod rejected_reload;
 
 /// What a project was brought up with: all that a reload, or a command elsewhere, needs to load it again.
@@ -85,12 +87,6 @@ pub struct ProjectDir {
     path: PathBuf,
 }
 
-/// The right to change a project; given back when dropped.
-#[derive(Debug)]
-pub struct ProjectLock {
-    file: File,
-}
-
 impl ProjectDir {
     /// Where the records of a project are.
     pub fn of(data_root: &Path, project: &str) -> Self {
@@ -107,45 +103,6 @@ impl ProjectDir {
     /// Where the rejected reload of a project is kept until it is mended.
     pub fn reload_error(&self) -> PathBuf {
         self.path.join("reload-error.json")
-    }
-
-    /// Takes the lock, unless someone holds it.
-    pub fn try_lock(&self) -> Result<Option<ProjectLock>, StateError> {
-        let path = self.path.join("lock");
-        let file = loop {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(&self.path)
-                .map_err(io_error("create", &self.path))?;
-            let opened = OpenOptions::new()
-                .write(true)
-                .create(true)
-                .truncate(false)
-                .mode(0o600)
-                .open(&path);
-            match opened {
-                Ok(file) => break file,
-                // `down` of another process removed the directory in between.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(io_error("open", &path)(error)),
-            }
-        };
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(io_error("lock", &path)(error)),
-        }
-        // A lock on a file that its last holder removed excludes nobody.
-        let held = file.metadata().map_err(io_error("read", &path))?;
-        match fs::metadata(&path) {
-            Ok(there) if there.ino() == held.ino() && there.dev() == held.dev() => {
-                Ok(Some(ProjectLock { file }))
-            }
-            Ok(_) => Ok(None),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(io_error("read", &path)(error)),
-        }
     }
 
     /// The record; none when the project was never brought up.
@@ -197,7 +154,7 @@ impl ProjectDir {
                 Err(error) => return Err(io_error("remove", &path)(error)),
             }
         }
-        drop(lock.file);
+        drop(lock);
         Ok(())
     }
 }
@@ -269,16 +226,5 @@ mod tests {
         dir.remove(lock).unwrap();
         assert!(!dir.path().exists());
         assert_eq!(projects(root.path()).unwrap(), []);
-    }
-
-    #[test]
-    fn a_lock_waited_for_while_the_project_was_removed_is_not_taken_for_one() {
-        let root = tempfile::tempdir().unwrap();
-        let dir = ProjectDir::of(root.path(), "shop");
-        let lock = dir.try_lock().unwrap().unwrap();
-        let waiting = File::open(dir.path().join("lock")).unwrap();
-        dir.remove(lock).unwrap();
-        waiting.try_lock().unwrap();
-        assert!(dir.try_lock().unwrap().is_some(), "the new file is free");
     }
 }

@@ -11,10 +11,9 @@ use std::time::Instant;
 use rcompose_image::ImageStore;
 
 use crate::host::{self, Host};
-use crate::lock::ProjectLock;
 use crate::record::{self, ContainerRecord};
 use crate::request::{ContainerRequest, ExecRequest, NetworkRequest, VolumeRequest};
-use crate::root::{self, Roots, failed};
+use crate::root::{Roots, failed};
 use crate::runtime::{Runtime, RuntimeError, StopOptions, Waited};
 use crate::state::{ContainerState, NetworkState, VolumeState};
 
@@ -64,21 +63,6 @@ impl LocalRuntime {
     /// Makes sure that this machine can run containers and that both roots exist. Everything that changes something calls it first.
     pub fn prepare(&self) -> Result<(), RuntimeError> {
         self.host().map(drop)
-    }
-
-    /// Takes the lock of a project, under which all of its changes are made. `command` is what others are told while they wait for it;
-    /// `waiting` is called once, with the holder, when the lock is long in coming.
-    pub fn lock_project(
-        &self,
-        project: &str,
-        command: &str,
-        cancel: &AtomicBool,
-        waiting: &mut dyn FnMut(&str),
-    ) -> Result<ProjectLock, RuntimeError> {
-        self.prepare()?;
-        let directory = self.roots.project(project)?;
-        root::directory(&directory, 0o700)?;
-        ProjectLock::acquire(&directory.join("lock"), command, cancel, waiting)
     }
 
     pub(crate) fn host(&self) -> Result<&Host, RuntimeError> {

@@ -184,7 +184,7 @@ impl Told {
             }
             Event::Planned { .. }
             | Event::StepStarted { .. }
-            | Event::WaitingForLock
+            | Event::WaitingForLock { .. }
             | Event::PullProgress { .. }
             | Event::BuildOutput { .. } => None,
         }

@@ -3,8 +3,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use rcompose_runtime::request::ContainerRequest;
 use rcompose_runtime::runtime::Waited;
@@ -113,9 +112,6 @@ pub struct Args {
     #[arg(value_name = "COMMAND", trailing_var_arg = true, allow_hyphen_values = true)]
     pub command: Vec<String>,
 }
-
-/// Between two attempts to take the project's lock.
-const LOCK_STEP: Duration = Duration::from_millis(10);
 
 /// Runs a command; its exit code becomes this program's.
 pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
@@ -303,16 +299,12 @@ fn start(
 }
 
 fn lock(context: &Context, project: &str, cancel: &AtomicBool) -> Result<ProjectLock, CliError> {
-    let dir = context.project_dir(project)?;
-    loop {
-        if let Some(lock) = dir.try_lock()? {
-            return Ok(lock);
-        }
-        if cancel.load(Ordering::Relaxed) {
-            return Err(CliError::interrupted());
-        }
-        std::thread::sleep(LOCK_STEP);
-    }
+    let mut waiting =
+        |holder: &str| print::err(&format!("waiting for {holder}, which works on this project\n"));
+    context
+        .project_dir(project)?
+        .lock(cancel, &mut waiting)?
+        .ok_or_else(CliError::interrupted)
 }
 
 /// Gives back what the container holds of networks and ports, and removes it when asked.

@@ -3,7 +3,7 @@
 //! **Invariant:** under the project's lock from the first look to the last effect; the intent is on disk before its first effect.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use rcompose_runtime::{Runtime, RuntimeError};
@@ -164,20 +164,13 @@ impl Engine<'_> {
     }
 
     fn lock(&self, dir: &ProjectDir) -> Result<ProjectLock, EngineError> {
-        let mut told = false;
-        loop {
-            if let Some(lock) = dir.try_lock()? {
-                return Ok(lock);
-            }
-            if self.cancel.load(Ordering::Relaxed) {
-                return Err(EngineError::Cancelled);
-            }
-            if !told {
-                self.events.emit(Event::WaitingForLock);
-                told = true;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let events = self.events;
+        dir.lock(self.cancel, &mut |holder| {
+            events.emit(Event::WaitingForLock {
+                holder: holder.to_owned(),
+            });
+        })?
+        .ok_or(EngineError::Cancelled)
     }
 
     /// Puts the intent on disk. A reload leaves alone what a person stopped.

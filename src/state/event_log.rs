@@ -188,7 +188,9 @@ mod tests {
         let long = "x".repeat(60_000);
         for number in 0..40 {
             log.emit(warning(&format!("{number} {long}")));
-            log.emit(Event::WaitingForLock);
+            log.emit(Event::WaitingForLock {
+                holder: String::new(),
+            });
             seen.extend(tail.appended().unwrap());
         }
         assert_eq!(seen.len(), 40);

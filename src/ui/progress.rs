@@ -34,7 +34,7 @@ pub fn news(event: &Event, hot: bool) -> Option<String> {
         | Event::StepStarted { .. }
         | Event::StepDone { .. }
         | Event::StepFailed { .. }
-        | Event::WaitingForLock
+        | Event::WaitingForLock { .. }
         | Event::PullProgress { .. }
         | Event::BuildOutput { .. }
         | Event::ContainerDied { .. }
@@ -146,7 +146,7 @@ impl Progress {
             }
             Event::Planned { .. }
             | Event::StepFailed { .. }
-            | Event::WaitingForLock
+            | Event::WaitingForLock { .. }
             | Event::Warning { .. }
             | Event::ContainerDied { .. }
             | Event::HealthChanged { .. }

@@ -1,4 +1,4 @@
-//! In: the networks as they must be. Out: the kernel's table for one data root, replaced whole by the program `nft`.
+//! In: the networks as they must be. Out: the kernel's table for one data root, added to or replaced by the program `nft`.
 //!
 //! **Invariant:** no table but our own is flushed or deleted.
 

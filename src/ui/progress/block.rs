@@ -93,7 +93,7 @@ impl Block {
                 }
             }
             Event::Planned { .. }
-            | Event::WaitingForLock
+            | Event::WaitingForLock { .. }
             | Event::Warning { .. }
             | Event::ContainerDied { .. }
             | Event::HealthChanged { .. }

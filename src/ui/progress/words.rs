@@ -81,7 +81,7 @@ pub(super) fn line(event: &Event) -> Option<String> {
             Some(format!(" {subject}  Error: {error}"))
         }
         Event::BuildOutput { service, line } => Some(format!("{service}  | {line}")),
-        Event::WaitingForLock
+        Event::WaitingForLock { .. }
         | Event::Warning { .. }
         | Event::ContainerDied { .. }
         | Event::HealthChanged { .. }
@@ -95,7 +95,9 @@ pub(super) fn line(event: &Event) -> Option<String> {
 /// An event that belongs to no step.
 pub(super) fn news(event: &Event) -> Option<String> {
     match event {
-        Event::WaitingForLock => Some("another rcompose works on this project: waiting for it".to_owned()),
+        Event::WaitingForLock { holder } => {
+            Some(format!("waiting for {holder}, which works on this project"))
+        }
         Event::ContainerDied { container, code, .. } => Some(format!("{container} exited with code {code}")),
         Event::HealthChanged {
             container, health, ..

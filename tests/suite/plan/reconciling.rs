@@ -125,7 +125,7 @@ fn the_record_follows_what_a_person_asked_for() {
 struct Release<'a>(&'a Mutex<Option<rcompose::state::ProjectLock>>);
 impl Events for Release<'_> {
     fn emit(&self, event: Event) {
-        if event == Event::WaitingForLock {
+        if matches!(event, Event::WaitingForLock { .. }) {
             self.0.lock().unwrap().take().expect("told once");
         }
     }
