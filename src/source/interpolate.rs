@@ -10,6 +10,7 @@ use super::node::{Node, Step, Value, VariableOrigin};
 use super::path::NodePath;
 use super::span::{SourceMap, Span};
 use super::template::{self, Fault};
+use super::written;
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 
 /// Puts the variables of `environment` into all text below `node`.
@@ -59,7 +60,7 @@ impl Pass<'_> {
 
     fn text(&mut self, node: &mut Node, text: &str, path: &NodePath) {
         let found = template::substitute(text, &|name| self.environment.get(name).map(str::to_owned));
-        let place = |start, end| place(self.sources, node.span, text, start, end);
+        let place = |start, end| written::place(self.sources, node.span, text, start..end);
         let mut steps = Vec::new();
         for one in found.uses {
             let span = place(one.start, one.end);
@@ -143,34 +144,6 @@ impl Pass<'_> {
     }
 }
 
-/// The bytes of `text[start..end]` in the file, where `text` is the scalar written at `scalar`. A scalar with
-/// escapes or folded lines differs from its source, then the same expression is looked for in the source.
-fn place(sources: &SourceMap, scalar: Span, text: &str, start: usize, end: usize) -> Span {
-    let source = sources.text(scalar);
-    let at = |offset: usize| {
-        Span::new(
-            scalar.file,
-            scalar.start + offset,
-            scalar.start + offset + (end - start),
-        )
-    };
-    if source == text {
-        return at(start);
-    }
-    let inner = source.get(1..source.len().saturating_sub(1));
-    if inner == Some(text) {
-        return at(start + 1);
-    }
-    let Some(expression) = text.get(start..end) else {
-        return scalar;
-    };
-    let earlier = text[..start].matches(expression).count();
-    source
-        .match_indices(expression)
-        .nth(earlier)
-        .map_or(scalar, |(offset, _)| at(offset))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -221,7 +194,7 @@ mod tests {
         unset-variable compose.yaml:3:18 `${TGA}`: the variable `TGA` is not set, nothing is put in its place (not set)
         invalid-interpolation compose.yaml:4:22 `${1BAD}`: `${1BAD}` in `services.web.command` is not a valid interpolation (not a variable)
         required-variable compose.yaml:4:32 `${EMPTY:?set it}`: the variable `EMPTY` is required by `services.web.command`: set it (set, but empty)
-        invalid-interpolation compose.yaml:6:7 `run ${X
+        invalid-interpolation compose.yaml:6:11 `${X
               done ${1BAD}`: `${X
         done ${1BAD}` in `services.web.entrypoint` is not a valid interpolation (not a variable)
         "#);

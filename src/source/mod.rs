@@ -18,4 +18,5 @@ pub mod span;
 pub mod template;
 pub mod toml;
 pub mod unique;
+pub mod written;
 pub mod yaml;

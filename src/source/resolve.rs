@@ -17,7 +17,7 @@ use super::merge::{merge, settle};
 use super::node::Node;
 use super::rebase::Base;
 use super::span::{SourceMap, Span};
-use super::{toml, unique, yaml};
+use super::{toml, unique, written, yaml};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// What resolving needs of the world.
@@ -116,7 +116,7 @@ impl<'a> Resolver<'a> {
         }
         let text = &self.sources.file(file).text;
         let mut said = Diagnostics::new();
-        let nodes = if path.extension().is_some_and(|extension| extension == "toml") {
+        let nodes = if written::is_toml(path) {
             toml::parse(file, text, &mut said)
         } else {
             yaml::parse(file, text, &mut said)
