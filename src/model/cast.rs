@@ -118,10 +118,8 @@ pub(super) fn object(node: &Node, object: &Object) -> Node {
 /// Another value at the same place, with the same history.
 pub(super) fn replaced(node: &Node, value: Value) -> Node {
     Node {
-        value,
-        raw: None,
         tag: None,
-        ..node.clone()
+        ..node.with_value(value)
     }
 }
 
@@ -132,13 +130,13 @@ fn text(node: &Node) -> Option<Node> {
         Value::Bool(value) => value.to_string(),
         Value::Int(value) => value.to_string(),
         // Numbers between 63 and 64 bits are whole to the reference.
-        Value::Float(value) => match node.raw.as_deref().map(str::parse::<u64>) {
+        Value::Float(value) => match node.scalar_text().map(|text| text.parse::<u64>()) {
             Some(Ok(whole)) => whole.to_string(),
             _ => go_number(*value),
         },
         Value::String(_) | Value::Seq(_) | Value::Map(_) => return Some(node.clone()),
     };
-    Some(replaced(node, Value::String(text)))
+    Some(replaced(node, Value::String(text.into())))
 }
 
 /// A float as Go's `%v` prints it: the shortest digits, with an exponent from 1e21 up and below 1e-4.
@@ -190,7 +188,7 @@ fn decimal(node: &Node) -> Node {
     let text = match &node.value {
         Value::Int(_) => return integer(node),
         Value::Float(value) => value.to_string(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.to_string(),
         Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => return node.clone(),
     };
     let shortest = text
@@ -212,14 +210,14 @@ fn bytes(node: &Node) -> Option<Node> {
     };
     match value {
         Some(0) => None,
-        Some(value) => Some(replaced(node, Value::String(value.to_string()))),
+        Some(value) => Some(replaced(node, Value::String(value.to_string().into()))),
         None => Some(node.clone()),
     }
 }
 
 fn duration(node: &Node) -> Node {
     match node.as_str().map(units::parse_duration) {
-        Some(Ok(duration)) => replaced(node, Value::String(units::print_duration(duration))),
+        Some(Ok(duration)) => replaced(node, Value::String(units::print_duration(duration).into())),
         _ => node.clone(),
     }
 }
@@ -244,7 +242,7 @@ fn mode(node: &Node) -> Node {
         Value::Null | Value::Bool(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => None,
     };
     match mode {
-        Some(mode) => replaced(node, Value::String(format!("0{mode:o}"))),
+        Some(mode) => replaced(node, Value::String(format!("0{mode:o}").into())),
         None => node.clone(),
     }
 }

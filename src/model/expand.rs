@@ -113,10 +113,7 @@ fn wrap(node: &mut Node, key: &str) {
     if node.as_str().is_some() {
         let mut mapping = Mapping::new();
         mapping.insert(key, node.span, node.clone());
-        *node = Node {
-            steps: node.steps.clone(),
-            ..Node::map(mapping, node.span)
-        };
+        *node = Node::map(mapping, node.span).with_steps_of(node);
     }
 }
 

@@ -310,7 +310,10 @@ fn merge_pairs(
     let key_span = service.key_span(key).unwrap_or(span);
     let own = service.remove(key).map(|entry| entry.node.value);
     if let Some(Value::Map(own)) = own {
-        all.extend(own.into_entries().map(|(name, entry)| (name, entry.node)));
+        all.extend(
+            own.into_entries()
+                .map(|(name, entry)| (name.to_string(), entry.node)),
+        );
     }
     let mut merged = Mapping::new();
     for (name, node) in all {

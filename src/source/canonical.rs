@@ -87,10 +87,7 @@ pub fn expand_ports(items: Vec<Node>) -> Vec<Node> {
         };
         texts
             .into_iter()
-            .map(|text| Node {
-                value: Value::String(text),
-                ..item.clone()
-            })
+            .map(|text| item.with_value(Value::String(text.into())))
             .collect()
     };
     items.into_iter().flat_map(expand).collect()
@@ -225,13 +222,8 @@ pub fn pairs_to_mapping(items: &[Node]) -> Option<Mapping> {
         let (key, value) = text
             .split_once('=')
             .map_or((text.as_ref(), None), |(key, value)| (key, Some(value)));
-        let value = value.map_or(Value::Null, |value| Value::String(value.to_owned()));
-        let node = Node {
-            value,
-            raw: None,
-            ..item.clone()
-        };
-        mapping.insert(key, item.span, node);
+        let value = value.map_or(Value::Null, |value| Value::String(value.into()));
+        mapping.insert(key, item.span, item.with_value(value));
     }
     Some(mapping)
 }

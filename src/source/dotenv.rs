@@ -415,11 +415,11 @@ mod tests {
             let mut diagnostics = Diagnostics::new();
             let file = SourceMap::new().add(".env", text.as_str());
             for entry in parse(file, &text, &|_| None, &mut diagnostics) {
-                assert!(text.get(entry.span.start..entry.span.end).is_some_and(|written| written.contains(&entry.name)));
+                assert!(text.get(entry.span.start()..entry.span.end()).is_some_and(|written| written.contains(&entry.name)));
             }
             for finding in &diagnostics {
                 let span = finding.span().expect("a place");
-                assert!(text.get(span.start..span.end).is_some(), "{text:?} {finding:?}");
+                assert!(text.get(span.start()..span.end()).is_some(), "{text:?} {finding:?}");
             }
         }
     }

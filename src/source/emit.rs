@@ -16,7 +16,7 @@ pub fn json(node: &Node) -> Json {
         Value::Float(value) => {
             Number::from_f64(*value).map_or_else(|| Json::String(value.to_string()), Json::Number)
         }
-        Value::String(text) => Json::String(text.clone()),
+        Value::String(text) => Json::String(text.to_string()),
         Value::Seq(items) => Json::Array(items.iter().map(json).collect()),
         Value::Map(mapping) => Json::Object(
             mapping
@@ -275,8 +275,8 @@ mod tests {
         fn any_text_reads_back_as_the_same_text(text in "\\PC*|[ \\n:#-'\"a\\t]{0,12}|[0-9xeE.:+_-]{0,8}") {
             let mut node = parse("k: x\nl: [y]\n");
             let map = node.as_map_mut().expect("a mapping");
-            map.get_mut("k").expect("k").value = Value::String(text.clone());
-            map.get_mut("l").and_then(Node::as_seq_mut).expect("l")[0].value = Value::String(text.clone());
+            map.get_mut("k").expect("k").value = Value::String(text.as_str().into());
+            map.get_mut("l").and_then(Node::as_seq_mut).expect("l")[0].value = Value::String(text.as_str().into());
             let back = parse(&yaml(&node));
             prop_assert_eq!(back.get("k").and_then(Node::as_str), Some(text.as_str()));
             prop_assert_eq!(back.get("l").and_then(|l| l.as_seq()).and_then(|l| l[0].as_str()), Some(text.as_str()));

@@ -89,8 +89,8 @@ impl Pass<'_> {
             let diagnostic = self.fault(fault, text, path, &place);
             self.diagnostics.push(diagnostic);
         }
-        node.steps.extend(steps);
-        node.value = Value::String(found.text);
+        steps.into_iter().for_each(|step| node.push_step(step));
+        node.value = Value::String(found.text.into());
     }
 
     fn fault(

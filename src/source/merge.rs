@@ -140,7 +140,7 @@ pub fn settle(node: &mut Node) {
 
 fn replace(base: &Node, mut over: Node) -> Node {
     if !base.is_null() && base.span != over.span {
-        over.steps.push(Step::Overrode(base.span));
+        over.push_step(Step::Overrode(base.span));
     }
     over
 }
@@ -271,11 +271,7 @@ fn hosts_to_list(node: Node) -> Node {
         let addresses = entry.node.as_seq().unwrap_or(std::slice::from_ref(&entry.node));
         for address in addresses {
             let text = address.scalar_text().unwrap_or_default();
-            items.push(Node {
-                value: Value::String(format!("{host}={text}")),
-                raw: None,
-                ..address.clone()
-            });
+            items.push(address.with_value(Value::String(format!("{host}={text}").into())));
         }
     }
     Node {

@@ -8,6 +8,7 @@ pub mod emit;
 pub mod env;
 pub mod interpolate;
 pub mod load;
+pub mod mapping;
 pub mod merge;
 mod name;
 pub mod node;

@@ -4,8 +4,7 @@
 
 use std::borrow::Cow;
 
-use indexmap::IndexMap;
-
+pub use super::mapping::{Entry, Mapping};
 use super::path::{NodePath, Segment};
 use super::span::Span;
 
@@ -61,6 +60,9 @@ pub enum Step {
     },
 }
 
+/// Text of a tree: a short one lies in the node itself, a long one is shared by its clones.
+pub type Text = smol_str::SmolStr;
+
 /// A value without its place.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -73,7 +75,7 @@ pub enum Value {
     /// Any other number.
     Float(f64),
     /// Text.
-    String(String),
+    String(Text),
     /// A list.
     Seq(Vec<Node>),
     /// A mapping.
@@ -91,10 +93,17 @@ pub struct Node {
     pub tag: Option<Tag>,
     /// How the scalar was written; `Plain` for collections.
     pub style: Style,
-    /// The text of a plain scalar that was not read as text, e.g. `0755` or `1e3`.
-    pub raw: Option<Box<str>>,
-    /// What happened to it since it was read, oldest first.
-    pub steps: Vec<Step>,
+    /// See [`Node::steps`]. Most nodes have none: a tree of a million nodes should not pay for those that do.
+    pub history: Option<Box<History>>,
+}
+
+/// How a node was written, where its value does not tell, and what happened to it.
+#[derive(Clone, Debug, Default)]
+pub struct History {
+    /// The text of a plain scalar that prints differently, e.g. `0755` or `1e3`.
+    raw: Option<Box<str>>,
+    /// Oldest first.
+    steps: Vec<Step>,
 }
 
 /// Nodes are equal when their values and tags are, wherever they were written.
@@ -112,13 +121,12 @@ impl Node {
             span,
             tag: None,
             style: Style::Plain,
-            raw: None,
-            steps: Vec::new(),
+            history: None,
         }
     }
 
     /// A text node, as if it had been quoted.
-    pub fn string(text: impl Into<String>, span: Span) -> Self {
+    pub fn string(text: impl Into<Text>, span: Span) -> Self {
         Self {
             style: Style::Quoted,
             ..Self::new(Value::String(text.into()), span)
@@ -162,9 +170,50 @@ impl Node {
 
     /// Whether a variable was put into it.
     pub fn is_interpolated(&self) -> bool {
-        self.steps
+        self.steps()
             .iter()
             .any(|step| matches!(step, Step::Interpolated { .. }))
+    }
+
+    /// What happened to it since it was read, oldest first.
+    pub fn steps(&self) -> &[Step] {
+        self.history.as_ref().map_or(&[], |history| &history.steps)
+    }
+
+    /// Remembers what happened to it.
+    pub fn push_step(&mut self, step: Step) {
+        self.history.get_or_insert_default().steps.push(step);
+    }
+
+    /// This node after what happened to another one.
+    #[must_use]
+    pub fn with_steps_of(mut self, other: &Self) -> Self {
+        if !other.steps().is_empty() {
+            self.history.get_or_insert_default().steps = other.steps().to_vec();
+        }
+        self
+    }
+
+    /// This node, which was written as `raw`, e.g. `0755`; only a number, boolean or nothing keeps that.
+    #[must_use]
+    pub fn with_raw(mut self, raw: &str) -> Self {
+        if self.as_str().is_none() && self.scalar_text().as_deref() != Some(raw) {
+            self.history.get_or_insert_default().raw = Some(raw.into());
+        }
+        self
+    }
+
+    /// Another value at the same place, with the same history.
+    #[must_use]
+    pub fn with_value(&self, value: Value) -> Self {
+        Self {
+            value,
+            span: self.span,
+            tag: self.tag,
+            style: self.style,
+            history: None,
+        }
+        .with_steps_of(self)
     }
 
     /// The text, if it is text.
@@ -233,7 +282,8 @@ impl Node {
     /// A scalar as it was written: `0755` stays `0755`, text is itself, `null` written as nothing is empty.
     /// `None` for lists and mappings.
     pub fn scalar_text(&self) -> Option<Cow<'_, str>> {
-        if let (Some(raw), false) = (&self.raw, matches!(self.value, Value::String(_))) {
+        let raw = self.history.as_ref().and_then(|history| history.raw.as_deref());
+        if let (Some(raw), false) = (raw, matches!(self.value, Value::String(_))) {
             return Some(Cow::Borrowed(raw));
         }
         match &self.value {
@@ -286,119 +336,6 @@ impl Node {
     }
 }
 
-/// A mapping's value with the place of its key.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// The bytes of the key.
-    pub key_span: Span,
-    /// The value.
-    pub node: Node,
-}
-
-/// Keys and values in the order of the file.
-#[derive(Clone, Debug, Default)]
-pub struct Mapping {
-    entries: IndexMap<String, Entry>,
-}
-
-/// Mappings are equal when they hold equal values under the same keys, in any order.
-impl PartialEq for Mapping {
-    fn eq(&self, other: &Self) -> bool {
-        self.len() == other.len() && self.iter().all(|(key, node)| other.get(key) == Some(node))
-    }
-}
-
-impl Mapping {
-    /// An empty mapping.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Number of keys.
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether there is no key.
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// Whether the key is there.
-    pub fn contains_key(&self, key: &str) -> bool {
-        self.entries.contains_key(key)
-    }
-
-    /// The value of a key.
-    pub fn get(&self, key: &str) -> Option<&Node> {
-        self.entries.get(key).map(|entry| &entry.node)
-    }
-
-    /// The value of a key.
-    pub fn get_mut(&mut self, key: &str) -> Option<&mut Node> {
-        self.entries.get_mut(key).map(|entry| &mut entry.node)
-    }
-
-    /// The value of a key with the key's place.
-    pub fn entry(&self, key: &str) -> Option<&Entry> {
-        self.entries.get(key)
-    }
-
-    /// Where a key was written.
-    pub fn key_span(&self, key: &str) -> Option<Span> {
-        self.entries.get(key).map(|entry| entry.key_span)
-    }
-
-    /// Sets a key, in place if it is there, else at the end; gives back what was there.
-    pub fn insert(&mut self, key: impl Into<String>, key_span: Span, node: Node) -> Option<Entry> {
-        self.entries.insert(key.into(), Entry { key_span, node })
-    }
-
-    /// Takes a key out; the order of the others stays.
-    pub fn remove(&mut self, key: &str) -> Option<Entry> {
-        self.entries.shift_remove(key)
-    }
-
-    /// Keeps the keys that `keep` says yes to.
-    pub fn retain(&mut self, mut keep: impl FnMut(&str, &mut Entry) -> bool) {
-        self.entries.retain(|key, entry| keep(key, entry));
-    }
-
-    /// Keys in order.
-    pub fn keys(&self) -> impl DoubleEndedIterator<Item = &str> {
-        self.entries.keys().map(String::as_str)
-    }
-
-    /// Keys and values in order.
-    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &Node)> {
-        self.entries
-            .iter()
-            .map(|(key, entry)| (key.as_str(), &entry.node))
-    }
-
-    /// Keys and values in order.
-    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&str, &mut Node)> {
-        self.entries
-            .iter_mut()
-            .map(|(key, entry)| (key.as_str(), &mut entry.node))
-    }
-
-    /// Keys with their places and values, in order.
-    pub fn entries(&self) -> impl DoubleEndedIterator<Item = (&str, &Entry)> {
-        self.entries.iter().map(|(key, entry)| (key.as_str(), entry))
-    }
-
-    /// Values in order.
-    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Node> {
-        self.entries.values_mut().map(|entry| &mut entry.node)
-    }
-
-    /// Takes the mapping apart, in order.
-    pub fn into_entries(self) -> impl Iterator<Item = (String, Entry)> {
-        self.entries.into_iter()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::span::SourceMap;
@@ -421,13 +358,16 @@ mod tests {
     }
 
     #[test]
+    fn a_node_is_small() {
+        assert!(size_of::<Node>() <= 56, "{}", size_of::<Node>());
+        assert!(size_of::<(Text, Entry)>() <= 96, "{}", size_of::<(Text, Entry)>());
+    }
+
+    #[test]
     fn scalars_remember_their_text_and_paths_find_them() {
         let mut map = SourceMap::new();
         let here = Span::new(map.add("a", ""), 0, 0);
-        let mode = Node {
-            raw: Some("0755".into()),
-            ..Node::int(493, here)
-        };
+        let mode = Node::int(493, here).with_raw("0755");
         assert_eq!(mode.scalar_text().as_deref(), Some("0755"));
         assert_eq!(mode.describe(), "the number 0755");
         let mut inner = Mapping::new();

@@ -81,7 +81,7 @@ pub fn project(root: &mut Node, base: Base<'_>, defaults: bool) {
             with(options, "device", &mut |device| {
                 if device.as_str() == Some("") {
                     // No device is the directory itself, as compose-go has it.
-                    device.value = Value::String(base.text("."));
+                    device.value = Value::String(base.text(".").into());
                 } else {
                     local(device, base);
                 }
@@ -171,7 +171,7 @@ fn local(node: &mut Node, base: Base<'_>) {
         && !path.is_empty()
         && !is_windows(path)
     {
-        *path = base.text(path);
+        *path = base.text(path).into();
     }
 }
 
@@ -179,7 +179,7 @@ fn context(node: &mut Node, base: Base<'_>) {
     if let Value::String(path) = &mut node.value
         && is_local_context(path)
     {
-        *path = base.text(path);
+        *path = base.text(path).into();
     }
 }
 
@@ -205,7 +205,7 @@ fn pair_values(node: &mut Node, change: &dyn Fn(&str) -> Option<String>) {
         Value::Map(mapping) => {
             for value in mapping.values_mut() {
                 if let Some(text) = value.as_str().and_then(change) {
-                    value.value = Value::String(text);
+                    value.value = Value::String(text.into());
                 }
             }
         }
@@ -213,7 +213,7 @@ fn pair_values(node: &mut Node, change: &dyn Fn(&str) -> Option<String>) {
             for item in items {
                 let changed = item.as_str().and_then(|text| text.split_once('='));
                 if let Some((key, value)) = changed.and_then(|(key, value)| Some((key, change(value)?))) {
-                    item.value = Value::String(format!("{key}={value}"));
+                    item.value = Value::String(format!("{key}={value}").into());
                 }
             }
         }
@@ -245,7 +245,7 @@ fn volume(mount: &mut Node, base: Base<'_>) {
     let options = short
         .options
         .map_or_else(String::new, |options| format!(":{options}"));
-    mount.value = Value::String(format!("{resolved}:{}{options}", short.target));
+    mount.value = Value::String(format!("{resolved}:{}{options}", short.target).into());
 }
 
 /// A short bind whose source has a colon or no leading slash now cannot be written short any more.

@@ -13,20 +13,30 @@ pub struct FileId(u32);
 pub struct Span {
     /// The file the bytes are in.
     pub file: FileId,
-    /// Offset of the first byte.
-    pub start: usize,
-    /// Offset after the last byte.
-    pub end: usize,
+    start: u32,
+    end: u32,
 }
 
 impl Span {
     /// The bytes `start..end` of `file`.
     pub fn new(file: FileId, start: usize, end: usize) -> Self {
+        // No file that is read comes near 4 GiB.
+        let narrow = |offset| u32::try_from(offset).unwrap_or(u32::MAX);
         Self {
             file,
-            start,
-            end: end.max(start),
+            start: narrow(start),
+            end: narrow(end.max(start)),
         }
+    }
+
+    /// Offset of the first byte.
+    pub fn start(self) -> usize {
+        self.start as usize
+    }
+
+    /// Offset after the last byte.
+    pub fn end(self) -> usize {
+        self.end as usize
     }
 
     /// The smallest span that covers both, or `self` if they are in different files.
@@ -35,7 +45,11 @@ impl Span {
         if self.file != other.file {
             return self;
         }
-        Self::new(self.file, self.start.min(other.start), self.end.max(other.end))
+        Self {
+            file: self.file,
+            start: self.start.min(other.start),
+            end: self.end.max(other.end),
+        }
     }
 }
 
@@ -129,12 +143,12 @@ impl SourceMap {
     /// The text a span covers.
     pub fn text(&self, span: Span) -> &str {
         let file = self.file(span.file);
-        &file.text[file.floor(span.start)..file.floor(span.end)]
+        &file.text[file.floor(span.start())..file.floor(span.end())]
     }
 
     /// Where a span begins.
     pub fn position(&self, span: Span) -> Position {
-        self.file(span.file).position(span.start)
+        self.file(span.file).position(span.start())
     }
 
     /// `path:line:column` of where a span begins.

@@ -86,17 +86,11 @@ impl Reader<'_> {
 
     fn value(self, value: &Toml, around: Span) -> Node {
         let span = self.span(value.span(), around);
-        let written = || self.text.get(span.start..span.end).unwrap_or_default().into();
+        let written = || self.text.get(span.start()..span.end()).unwrap_or_default();
         match value {
             Toml::String(text) => Node::string(text.value().as_str(), span),
-            Toml::Integer(number) => Node {
-                raw: Some(number.value().to_string().into()),
-                ..Node::int(*number.value(), span)
-            },
-            Toml::Float(number) => Node {
-                raw: Some(written()),
-                ..Node::new(Value::Float(*number.value()), span)
-            },
+            Toml::Integer(number) => Node::int(*number.value(), span),
+            Toml::Float(number) => Node::new(Value::Float(*number.value()), span).with_raw(written()),
             Toml::Boolean(value) => Node::bool(*value.value(), span),
             Toml::Datetime(date) => Node::string(date.value().to_string(), span),
             Toml::Array(array) => Node::seq(array.iter().map(|item| self.value(item, span)).collect(), span),

@@ -85,7 +85,7 @@ fn unique(items: Vec<Node>, key: Key) -> Vec<Node> {
         if let Some(&place) = places.get(&key) {
             let earlier: &mut Node = &mut kept[place];
             if earlier.span != item.span {
-                item.steps.push(Step::Overrode(earlier.span));
+                item.push_step(Step::Overrode(earlier.span));
             }
             *earlier = item;
         } else {

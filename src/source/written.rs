@@ -24,7 +24,11 @@ pub fn place(sources: &SourceMap, scalar: Span, text: &str, part: Range<usize>) 
         find(source, form, text, part)
     };
     found.map_or(scalar, |found| {
-        Span::new(scalar.file, scalar.start + found.start, scalar.start + found.end)
+        Span::new(
+            scalar.file,
+            scalar.start() + found.start,
+            scalar.start() + found.end,
+        )
     })
 }
 

@@ -164,7 +164,7 @@ impl Builder<'_> {
                 let last = mapping
                     .entries()
                     .map(|(_, entry)| entry.key_span.to(entry.node.span))
-                    .max_by_key(|s| s.end);
+                    .max_by_key(|span| span.end());
                 let mut node = Node::map(mapping, self.enclose(place, style, last, end));
                 node.tag = self.collection_tag(tag_text.as_deref(), place, span.tag_span());
                 self.count(1, place);
@@ -187,7 +187,7 @@ impl Builder<'_> {
             return end.map_or(start, |end| start.to(self.span(end)));
         }
         // A child that an alias brought in was written elsewhere.
-        last.filter(|last| last.start >= start.start)
+        last.filter(|last| last.start() >= start.start())
             .map_or(start, |last| start.to(last))
     }
 
@@ -256,7 +256,7 @@ impl Builder<'_> {
                 }
             }
             Some(Anchor { node: None, .. }) => {
-                let name = self.text.get(place.start..place.end).unwrap_or("alias");
+                let name = self.text.get(place.start()..place.end()).unwrap_or("alias");
                 let message = format!("`{name}` stands inside the value it names");
                 self.diagnostics
                     .push(Diagnostic::error("anchor-cycle", message).at(place));
@@ -284,17 +284,11 @@ impl Builder<'_> {
                         .push(Diagnostic::error("invalid-tag", message).at(span));
                     Value::Null
                 });
-                Node {
-                    raw: Some(text.into()),
-                    ..Node::new(value, span)
-                }
+                Node::new(value, span).with_raw(text)
             }
             None if style == Style::Plain => match scalar::resolve(text) {
                 value @ Value::String(_) => Node::new(value, span),
-                value => Node {
-                    raw: Some(text.into()),
-                    ..Node::new(value, span)
-                },
+                value => Node::new(value, span).with_raw(text),
             },
             None => Node::string(text, span),
         };

@@ -62,7 +62,7 @@ const WIDTH: usize = 160;
 /// The line of a label with carets under its bytes.
 fn excerpt(out: &mut String, label: &Label, with_text: bool, sources: &SourceMap) {
     let file = sources.file(label.span.file);
-    let position = file.position(label.span.start);
+    let position = file.position(label.span.start());
     let Some(line) = file.line(position.line) else {
         return;
     };
@@ -180,7 +180,7 @@ fn named(file: FileId, sources: &SourceMap) -> NamedSource<String> {
 fn labeled(label: &Label, main: Option<Span>, sources: &SourceMap) -> LabeledSpan {
     let text = (!label.text.is_empty()).then(|| label.text.clone());
     let written = sources.text(label.span).lines().next().unwrap_or_default();
-    let range = label.span.start..label.span.start + written.trim_end().len();
+    let range = label.span.start()..label.span.start() + written.trim_end().len();
     if Some(label.span) == main {
         LabeledSpan::new_primary_with_span(text, range)
     } else {

@@ -1,23 +1,18 @@
 //! Mappings in canonical form: a checked mapping or list comes in, sorted pairs or a sorted list go out.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeMap;
-
 use super::{cast, replaced, text};
 use crate::model::schema::shape::Shape;
-use crate::source::node::{Entry, Mapping, Node, Value};
+use crate::source::node::{Entry, Mapping, Node, Text, Value};
 use crate::source::span::Span;
 
-/// A mapping from pairs sorted by name, as the reference prints every mapping.
-pub(in crate::model) fn sorted(pairs: impl IntoIterator<Item = (String, Span, Node)>) -> Mapping {
-    let sorted: BTreeMap<String, (Span, Node)> = pairs
-        .into_iter()
-        .map(|(name, span, node)| (name, (span, node)))
-        .collect();
+/// A mapping from pairs sorted by name, as the reference prints every mapping; of equal names the last counts.
+pub(in crate::model) fn sorted(pairs: impl IntoIterator<Item = (impl Into<Text>, Span, Node)>) -> Mapping {
     let mut mapping = Mapping::new();
-    for (name, (span, node)) in sorted {
+    for (name, span, node) in pairs {
         mapping.insert(name, span, node);
     }
+    mapping.sort();
     mapping
 }
 
@@ -29,12 +24,12 @@ pub(super) fn pairs(node: &Node, nulls: bool) -> Option<Node> {
             Node::string("", span)
         }
     };
-    let pairs: Vec<(String, Span, Node)> = match &node.value {
+    let pairs: Vec<(Text, Span, Node)> = match &node.value {
         Value::Map(mapping) => mapping
             .entries()
             .map(|(name, Entry { key_span, node })| {
                 (
-                    name.to_owned(),
+                    name.into(),
                     *key_span,
                     text(node).unwrap_or_else(|| absent(node.span)),
                 )
@@ -45,11 +40,11 @@ pub(super) fn pairs(node: &Node, nulls: bool) -> Option<Node> {
             .filter_map(|item| item.as_str().map(|text| (item, text)))
             .map(|(item, text)| match text.split_once('=') {
                 Some((name, value)) => (
-                    name.to_owned(),
+                    name.into(),
                     item.span,
-                    replaced(item, Value::String(value.to_owned())),
+                    replaced(item, Value::String(value.into())),
                 ),
-                None => (text.to_owned(), item.span, absent(item.span)),
+                None => (text.into(), item.span, absent(item.span)),
             })
             .collect(),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
@@ -118,11 +113,7 @@ pub(super) fn text_lists(node: &Node) -> Node {
         let value = &entry.node;
         let single = std::slice::from_ref(value);
         let items = value.as_seq().unwrap_or(single).iter().filter_map(text);
-        (
-            name.to_owned(),
-            entry.key_span,
-            Node::seq(items.collect(), value.span),
-        )
+        (name, entry.key_span, Node::seq(items.collect(), value.span))
     });
     replaced(node, Value::Map(sorted(lists)))
 }
@@ -132,16 +123,13 @@ pub(super) fn map(node: &Node, inner: &Shape, empty_text: bool) -> Option<Node> 
     let Some(mapping) = node.as_map() else {
         return Some(node.clone());
     };
-    let pairs: Vec<(String, Span, Node)> = mapping
-        .entries()
-        .map(|(name, entry)| {
-            let value = cast(&entry.node, inner).unwrap_or_else(|| match empty_text {
-                true => Node::string("", entry.node.span),
-                false if matches!(inner, Shape::Text) => Node::string("", entry.node.span),
-                false => Node::null(entry.node.span),
-            });
-            (name.to_owned(), entry.key_span, value)
-        })
-        .collect();
-    (!pairs.is_empty()).then(|| replaced(node, Value::Map(sorted(pairs))))
+    let pairs = mapping.entries().map(|(name, entry)| {
+        let value = cast(&entry.node, inner).unwrap_or_else(|| match empty_text {
+            true => Node::string("", entry.node.span),
+            false if matches!(inner, Shape::Text) => Node::string("", entry.node.span),
+            false => Node::null(entry.node.span),
+        });
+        (name, entry.key_span, value)
+    });
+    (!mapping.is_empty()).then(|| replaced(node, Value::Map(sorted(pairs))))
 }

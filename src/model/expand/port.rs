@@ -79,10 +79,7 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Vec<Node>, Diagnost
             put("published", Node::string(published, item.span));
         }
         put("protocol", Node::string(protocol.clone(), item.span));
-        Node {
-            steps: item.steps.clone(),
-            ..Node::map(port, item.span)
-        }
+        Node::map(port, item.span).with_steps_of(item)
     };
     match hosts {
         None => Ok((targets.0..=targets.1).map(|target| long(None, target)).collect()),

@@ -25,10 +25,7 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
     let mut put = |key: &str, node: Node| {
         volume.insert(key, item.span, node);
     };
-    let long = |volume: Mapping| Node {
-        steps: item.steps.clone(),
-        ..Node::map(volume, item.span)
-    };
+    let long = |volume: Mapping| Node::map(volume, item.span).with_steps_of(item);
     if text.is_empty() {
         return Err(refuse("an empty volume"));
     }

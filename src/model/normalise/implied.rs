@@ -167,7 +167,7 @@ pub(super) fn services(file: &mut Mapping) {
         if let Some(policy) = service.get_mut("pull_policy")
             && policy.as_str() == Some("if_not_present")
         {
-            policy.value = Value::String("missing".to_owned());
+            policy.value = Value::String("missing".into());
         }
         let image = service.get("image").cloned();
         if let Some(build) = service.get_mut("build") {
@@ -182,7 +182,7 @@ pub(super) fn services(file: &mut Mapping) {
             if let Some(target) = volume.get_mut("target")
                 && let Value::String(text) = &mut target.value
             {
-                *text = clean(text);
+                *text = clean(text).into();
             }
         });
         each_item(service.get_mut("pre_start"), |container, span| {

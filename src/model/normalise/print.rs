@@ -57,7 +57,7 @@ fn short_environment_files(root: &mut Node) {
 /// Doubles every `$` of the values, so that interpolation gives back what is meant.
 pub fn escape_dollars(root: &mut Node) {
     root.walk_mut(&mut |node| match &mut node.value {
-        Value::String(text) if text.contains('$') => *text = text.replace('$', "$$"),
+        Value::String(text) if text.contains('$') => *text = text.replace('$', "$$").into(),
         Value::String(_)
         | Value::Null
         | Value::Bool(_)

@@ -219,7 +219,7 @@ fn extends_goes_through_chains_and_files_with_their_paths() {
     assert!(sources.locate(image.span).ends_with("lib/deep/base.yaml:3:12"));
     assert_eq!(
         image
-            .steps
+            .steps()
             .iter()
             .filter(|step| matches!(step, Step::Extended(_)))
             .count(),

@@ -99,7 +99,7 @@ impl Resolver<'_> {
         settle(&mut base);
         base.walk_mut(&mut |node| {
             if node.is_scalar() {
-                node.steps.push(Step::Extended(reference.span));
+                node.push_step(Step::Extended(reference.span));
             }
         });
         let place = NodePath::root().key("services").key(name);

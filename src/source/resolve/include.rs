@@ -127,7 +127,7 @@ impl Resolver<'_> {
         rebase::project(&mut root, self.base(&way), true);
         root.walk_mut(&mut |node| {
             if node.is_scalar() {
-                node.steps.push(Step::Included(entry.span));
+                node.push_step(Step::Included(entry.span));
             }
         });
         Some(root)

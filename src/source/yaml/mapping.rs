@@ -6,7 +6,7 @@ use granit_parser::{Event, ScalarStyle, Span as ParserSpan};
 
 use super::Builder;
 use crate::diagnostic::Diagnostic;
-use crate::source::node::{Entry, Mapping, Node, Value};
+use crate::source::node::{Entry, Mapping, Node, Text, Value};
 use crate::source::span::Span;
 
 /// The key that pulls another mapping's entries in (YAML 1.1, `tag:yaml.org,2002:merge`).
@@ -14,7 +14,7 @@ const MERGE_KEY: &str = "<<";
 
 /// A key of a mapping as written, before `<<` is applied.
 enum Key {
-    Name(String),
+    Name(Text),
     Merge,
     Bad,
 }
@@ -60,7 +60,7 @@ impl Builder<'_> {
         }
     }
 
-    fn insert(&mut self, mapping: &mut Mapping, name: String, key_span: Span, value: Node) {
+    fn insert(&mut self, mapping: &mut Mapping, name: Text, key_span: Span, value: Node) {
         if let Some(first) = mapping.key_span(&name) {
             self.diagnostics.push(
                 Diagnostic::error("duplicate-key", format!("the key `{name}` is given twice"))

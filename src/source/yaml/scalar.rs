@@ -54,14 +54,14 @@ pub(super) fn resolve(text: &str) -> Value {
     if let Some(value) = whole_number(text) {
         return Value::Int(value);
     }
-    number(text).map_or_else(|| Value::String(text.to_owned()), Value::Float)
+    number(text).map_or_else(|| Value::String(text.into()), Value::Float)
 }
 
 /// The value of a scalar that a tag declares, quoted or not; `None` if it cannot be that.
 pub(super) fn resolve_as(text: &str, tag: ScalarTag) -> Option<Value> {
     let value = resolve(text);
     match (tag, &value) {
-        (ScalarTag::Text, _) => Some(Value::String(text.to_owned())),
+        (ScalarTag::Text, _) => Some(Value::String(text.into())),
         (ScalarTag::Null, _) => Some(Value::Null),
         (ScalarTag::Bool, Value::Bool(_))
         | (ScalarTag::Int, Value::Int(_))
@@ -162,7 +162,7 @@ mod tests {
             "yes", "no", "on", "12:30", "1.2.3", "tRue", "-", "+", ".", "inf", "nan", "0x", "1e", "_1",
             "0b2", "--1", "0x-1",
         ] {
-            assert_eq!(resolve(text), Value::String(text.to_owned()), "{text}");
+            assert_eq!(resolve(text), Value::String(text.into()), "{text}");
         }
     }
 }

@@ -182,12 +182,12 @@ proptest::proptest! {
         let mut diagnostics = Diagnostics::new();
         for mut node in parse(file, &text, &mut diagnostics) {
             node.walk_mut(&mut |node| {
-                assert!(text.get(node.span.start..node.span.end).is_some(), "{text:?} {:?}", node.span);
+                assert!(text.get(node.span.start()..node.span.end()).is_some(), "{text:?} {:?}", node.span);
             });
         }
         for finding in &diagnostics {
             for label in &finding.labels {
-                assert!(label.span.end <= text.len(), "{text:?} {finding:?}");
+                assert!(label.span.end() <= text.len(), "{text:?} {finding:?}");
             }
         }
     }
