@@ -89,7 +89,9 @@ impl Pass<'_> {
             let diagnostic = self.fault(fault, text, path, &place);
             self.diagnostics.push(diagnostic);
         }
-        steps.into_iter().for_each(|step| node.push_step(step));
+        for step in steps {
+            node.push_step(step);
+        }
         node.value = Value::String(found.text.into());
     }
 
