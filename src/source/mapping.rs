@@ -24,7 +24,10 @@ const INDEXED: usize = 24;
 pub struct Mapping {
     entries: Vec<(Text, Entry)>,
     /// Where each key is, when there are many.
-    #[expect(clippy::box_collection, reason = "few mappings have one; the others pay 8 bytes, not 48")]
+    #[expect(
+        clippy::box_collection,
+        reason = "few mappings have one; the others pay 8 bytes, not 48"
+    )]
     index: Option<Box<HashMap<Text, usize>>>,
 }
 
