@@ -10,6 +10,7 @@ use super::command_line;
 use super::schema::shape::{Object, Shape};
 use super::schema::whole;
 use super::units;
+use crate::source::implied::Implied;
 use crate::source::node::{Mapping, Node, Value};
 
 /// The node in canonical form; none when it says nothing (empty text, `false`, an empty list).
@@ -45,7 +46,10 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
             Some("") => None,
             Some(_) => Some(replaced(
                 node,
-                Value::Seq(vec![Node::string("CMD-SHELL", node.span), node.clone()]),
+                Value::Seq(vec![
+                    node.remade_text("CMD-SHELL").implied_by(Implied::ShellProbe),
+                    node.clone(),
+                ]),
             )),
             None => texts(node),
         },
@@ -97,11 +101,12 @@ pub(super) fn object(node: &Node, object: &Object) -> Node {
                 if let Some(value) = cast(&entry.node, &key.shape) {
                     out.insert(key.name, entry.key_span, value);
                 } else if object.always.contains(&key.name) {
-                    out.insert(key.name, entry.key_span, Node::null(entry.node.span));
+                    out.insert(key.name, entry.key_span, entry.node.remade(Value::Null));
                 }
             }
             None if object.always.contains(&key.name) => {
-                out.insert(key.name, node.span, Node::null(node.span));
+                let unsaid = Node::null(node.span).implied_by(Implied::ImageDecides);
+                out.insert(key.name, node.span, unsaid);
             }
             None => {}
         }
@@ -117,10 +122,7 @@ pub(super) fn object(node: &Node, object: &Object) -> Node {
 
 /// Another value at the same place, with the same history.
 pub(super) fn replaced(node: &Node, value: Value) -> Node {
-    Node {
-        tag: None,
-        ..node.with_value(value)
-    }
+    node.remade(value)
 }
 
 /// A scalar as text: numbers lose the way they were written (`0x10` is `16`).
@@ -252,7 +254,7 @@ fn command(node: &Node) -> Option<Node> {
         Value::Null => None,
         Value::String(text) => Some(match command_line::split(text) {
             Ok(line) => {
-                let words = line.words.into_iter().map(|word| Node::string(word, node.span));
+                let words = line.words.into_iter().map(|word| node.remade_text(word));
                 replaced(node, Value::Seq(words.collect()))
             }
             Err(_) => node.clone(),

@@ -10,6 +10,7 @@ mod tests;
 
 pub(super) use self::port::range;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::source::implied::Implied;
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::path::NodePath;
 
@@ -56,12 +57,12 @@ fn expand_service(service: &mut Mapping, path: &NodePath, raw: bool, findings: &
     }
     for key in ["networks", "models"] {
         if let Some(names) = service.get_mut(key) {
-            name_keys(names, Node::null);
+            name_keys(names, |item| item.remade(Value::Null));
         }
     }
     if let Some(files) = service.get_mut("env_file") {
         if files.as_str().is_some() {
-            *files = Node::seq(vec![files.clone()], files.span);
+            *files = files.remade(Value::Seq(vec![files.clone()]));
         }
         each(files, |item| wrap(item, "path"));
     }
@@ -113,7 +114,7 @@ fn wrap(node: &mut Node, key: &str) {
     if node.as_str().is_some() {
         let mut mapping = Mapping::new();
         mapping.insert(key, node.span, node.clone());
-        *node = Node::map(mapping, node.span).with_steps_of(node);
+        *node = node.remade(Value::Map(mapping));
     }
 }
 
@@ -143,12 +144,12 @@ fn expand_list(
 }
 
 /// A list of names as a mapping from each name to what `value` makes.
-fn name_keys(node: &mut Node, value: impl Fn(crate::source::span::Span) -> Node) {
+fn name_keys(node: &mut Node, value: impl Fn(&Node) -> Node) {
     if let Some(items) = node.as_seq() {
         let mut mapping = Mapping::new();
         for item in items {
             if let Some(name) = item.as_str() {
-                mapping.insert(name, item.span, value(item.span));
+                mapping.insert(name, item.span, value(item));
             }
         }
         node.value = Value::Map(mapping);
@@ -157,11 +158,21 @@ fn name_keys(node: &mut Node, value: impl Fn(crate::source::span::Span) -> Node)
 
 /// A dependency that is only named waits for the start and is required.
 fn expand_dependencies(node: &mut Node) {
-    name_keys(node, |span| {
+    name_keys(node, |item| {
         let mut dependency = Mapping::new();
-        dependency.insert("condition", span, Node::string("service_started", span));
-        dependency.insert("required", span, Node::bool(true, span));
-        Node::map(dependency, span)
+        let condition = item.remade_text("service_started");
+        dependency.insert(
+            "condition",
+            item.span,
+            condition.implied_by(Implied::StartedCondition),
+        );
+        let required = item.remade(Value::Bool(true));
+        dependency.insert(
+            "required",
+            item.span,
+            required.implied_by(Implied::RequiredDependency),
+        );
+        item.remade(Value::Map(dependency))
     });
     if let Some(dependencies) = node.as_map_mut() {
         for dependency in dependencies.values_mut() {
@@ -169,7 +180,8 @@ fn expand_dependencies(node: &mut Node) {
             if let Some(dependency) = dependency.as_map_mut()
                 && !dependency.contains_key("required")
             {
-                dependency.insert("required", span, Node::bool(true, span));
+                let required = Node::bool(true, span).implied_by(Implied::RequiredDependency);
+                dependency.insert("required", span, required);
             }
         }
     }
@@ -191,11 +203,15 @@ fn expand_device(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
         }
     };
     let mut device = Mapping::new();
-    device.insert("source", item.span, Node::string(source, item.span));
+    device.insert("source", item.span, item.remade_text(source));
     let target = if target.is_empty() { source } else { target };
-    device.insert("target", item.span, Node::string(target, item.span));
-    device.insert("permissions", item.span, Node::string(permissions, item.span));
-    Ok(Node::map(device, item.span))
+    device.insert("target", item.span, item.remade_text(target));
+    let mut allowed = item.remade_text(permissions);
+    if parts.len() < 3 {
+        allowed = allowed.implied_by(Implied::DevicePermissions);
+    }
+    device.insert("permissions", item.span, allowed);
+    Ok(item.remade(Value::Map(device)))
 }
 
 /// `gpus: all` is one request for every device.
@@ -211,8 +227,12 @@ fn expand_gpus(gpus: &mut Node, path: &NodePath, findings: &mut Diagnostics) {
         );
     }
     let mut request = Mapping::new();
-    request.insert("count", gpus.span, Node::int(-1, gpus.span));
-    *gpus = Node::seq(vec![Node::map(request, gpus.span)], gpus.span);
+    request.insert(
+        "count",
+        gpus.span,
+        gpus.remade(Value::Int(-1)).implied_by(Implied::EveryDevice),
+    );
+    *gpus = gpus.remade(Value::Seq(vec![gpus.remade(Value::Map(request))]));
 }
 
 fn check_hosts(hosts: &Node, path: &NodePath, findings: &mut Diagnostics) {
@@ -277,5 +297,6 @@ fn expand_external(resource: &mut Mapping, path: &NodePath, findings: &mut Diagn
                 )),
         );
     }
-    resource.insert("external", entry.key_span, Node::bool(true, entry.node.span));
+    let external = entry.node.remade(Value::Bool(true)).implied_by(Implied::External);
+    resource.insert("external", entry.key_span, external);
 }

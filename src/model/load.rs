@@ -306,14 +306,22 @@ fn merge_pairs(
     if from_files.is_empty() {
         return;
     }
-    let mut all: BTreeMap<String, Node> = from_files.into_iter().collect();
+    let mut all: BTreeMap<String, Node> = BTreeMap::new();
+    for (name, mut node) in from_files {
+        if let Some(below) = all.get(&name) {
+            node.record_replaced(below);
+        }
+        all.insert(name, node);
+    }
     let key_span = service.key_span(key).unwrap_or(span);
     let own = service.remove(key).map(|entry| entry.node.value);
     if let Some(Value::Map(own)) = own {
-        all.extend(
-            own.into_entries()
-                .map(|(name, entry)| (name.to_string(), entry.node)),
-        );
+        for (name, mut entry) in own.into_entries() {
+            if let Some(below) = all.get(name.as_str()) {
+                entry.node.record_replaced(below);
+            }
+            all.insert(name.to_string(), entry.node);
+        }
     }
     let mut merged = Mapping::new();
     for (name, node) in all {

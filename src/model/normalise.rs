@@ -13,6 +13,7 @@ use super::cast;
 use super::expand;
 use super::schema::FILE;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::source::implied::Implied;
 use crate::source::node::Node;
 
 pub(in crate::model) use self::implied::agree_on_replicas;
@@ -53,7 +54,10 @@ pub fn normalise(root: &Node, context: Context<'_>) -> (Node, Diagnostics) {
         let span = file.entries().next().map(|(_, entry)| entry.key_span);
         if let Some(span) = span {
             let key_span = file.key_span("name").unwrap_or(span);
-            file.insert("name", key_span, Node::string(context.project, key_span));
+            let written = file.get("name").filter(|name| !name.is_null());
+            let name = written.map_or_else(|| Node::string("", key_span), Node::clone);
+            let name = name.remade_text(context.project).implied_by(Implied::ProjectName);
+            file.insert("name", key_span, name);
         }
         implied::defaults(file, context.directory);
         if context.implied {

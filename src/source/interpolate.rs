@@ -60,8 +60,8 @@ impl Pass<'_> {
 
     fn text(&mut self, node: &mut Node, text: &str, path: &NodePath) {
         let found = template::substitute(text, &|name| self.environment.get(name).map(str::to_owned));
-        let place = |start, end| written::place(self.sources, node.span, text, start..end);
-        let mut steps = Vec::new();
+        let (sources, scalar) = (self.sources, node.span);
+        let place = |start, end| written::place(sources, scalar, text, start..end);
         for one in found.uses {
             let span = place(one.start, one.end);
             let origin = self.environment.origin(&one.name);
@@ -79,7 +79,7 @@ impl Pass<'_> {
                 ));
                 self.diagnostics.push(warning);
             }
-            steps.push(Step::Interpolated {
+            node.push_step(Step::Interpolated {
                 name: one.name,
                 origin,
                 span,
@@ -88,9 +88,6 @@ impl Pass<'_> {
         for fault in found.faults {
             let diagnostic = self.fault(fault, text, path, &place);
             self.diagnostics.push(diagnostic);
-        }
-        for step in steps {
-            node.push_step(step);
         }
         node.value = Value::String(found.text.into());
     }

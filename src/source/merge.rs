@@ -3,7 +3,8 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::canonical;
-use super::node::{Mapping, Node, Step, Tag, Value};
+use super::implied::Implied;
+use super::node::{Mapping, Node, Tag, Value};
 use super::path::NodePath;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
@@ -97,8 +98,8 @@ pub fn merge_at(base: Node, mut over: Node, path: &NodePath, diagnostics: &mut D
         Rule::Hosts => append(hosts_to_list(base), hosts_to_list(over), true, path, diagnostics),
         Rule::List => append(to_list(base), to_list(over), false, path, diagnostics),
         Rule::Names => deep(
-            names(base, &|item| Node::null(item.span)),
-            names(over, &|item| Node::null(item.span)),
+            names(base, &|item| item.remade(Value::Null)),
+            names(over, &|item| item.remade(Value::Null)),
             path,
             diagnostics,
         ),
@@ -139,9 +140,7 @@ pub fn settle(node: &mut Node) {
 }
 
 fn replace(base: &Node, mut over: Node) -> Node {
-    if !base.is_null() && base.span != over.span {
-        over.push_step(Step::Overrode(base.span));
-    }
+    over.record_replaced(base);
     over
 }
 
@@ -238,9 +237,19 @@ fn names(node: Node, default: &dyn Fn(&Node) -> Node) -> Node {
 /// What a name in a `depends_on` list stands for.
 fn started(item: &Node) -> Node {
     let mut mapping = Mapping::new();
-    mapping.insert("condition", item.span, Node::string("service_started", item.span));
-    mapping.insert("required", item.span, Node::bool(true, item.span));
-    Node::map(mapping, item.span)
+    let condition = item.remade_text("service_started");
+    mapping.insert(
+        "condition",
+        item.span,
+        condition.implied_by(Implied::StartedCondition),
+    );
+    let required = item.remade(Value::Bool(true));
+    mapping.insert(
+        "required",
+        item.span,
+        required.implied_by(Implied::RequiredDependency),
+    );
+    item.remade(Value::Map(mapping))
 }
 
 fn build(node: Node) -> Node {

@@ -6,6 +6,7 @@ mod discover;
 pub mod dotenv;
 pub mod emit;
 pub mod env;
+pub mod implied;
 pub mod interpolate;
 pub mod load;
 pub mod mapping;

@@ -4,6 +4,7 @@
 
 use std::borrow::Cow;
 
+use super::implied::Implied;
 pub use super::mapping::{Entry, Mapping};
 use super::path::{NodePath, Segment};
 use super::span::Span;
@@ -49,6 +50,10 @@ pub enum Step {
     Extended(Span),
     /// It was imported through the `include` written at this place.
     Included(Span),
+    /// The alias written at this place stands for it.
+    Aliased(Span),
+    /// It was merged in by the `<<` written at this place.
+    MergedIn(Span),
     /// A variable was put into it; the span is the variable's place in the scalar.
     Interpolated {
         /// The variable.
@@ -93,6 +98,8 @@ pub struct Node {
     pub tag: Option<Tag>,
     /// How the scalar was written; `Plain` for collections.
     pub style: Style,
+    /// The rule that put it there, if no file says it.
+    pub implied: Option<Implied>,
     /// See [`Node::steps`]. Most nodes have none: a tree of a million nodes should not pay for those that do.
     pub history: Option<Box<History>>,
 }
@@ -121,6 +128,7 @@ impl Node {
             span,
             tag: None,
             style: Style::Plain,
+            implied: None,
             history: None,
         }
     }
@@ -158,6 +166,69 @@ impl Node {
         Self::new(Value::Map(mapping), span)
     }
 
+    /// The node as one that a rule put there.
+    #[must_use]
+    pub fn implied_by(self, rule: Implied) -> Self {
+        Self {
+            implied: Some(rule),
+            ..self
+        }
+    }
+
+    /// Another value made of this one: same place, same history, no tag.
+    #[must_use]
+    pub fn remade(&self, value: Value) -> Self {
+        Self {
+            tag: None,
+            ..self.with_value(value)
+        }
+    }
+
+    /// Text made of this node: same place, same history, no tag.
+    #[must_use]
+    pub fn remade_text(&self, text: impl Into<Text>) -> Self {
+        Self {
+            style: Style::Quoted,
+            ..self.remade(Value::String(text.into()))
+        }
+    }
+
+    /// Remembers what happens to every value below that has no values below it.
+    pub fn record_below(&mut self, step: &Step) {
+        match &mut self.value {
+            Value::Seq(items) if !items.is_empty() => {
+                for item in items {
+                    item.record_below(step);
+                }
+            }
+            Value::Map(mapping) if !mapping.is_empty() => {
+                for node in mapping.values_mut() {
+                    node.record_below(step);
+                }
+            }
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::Float(_)
+            | Value::String(_)
+            | Value::Seq(_)
+            | Value::Map(_) => self.push_step(step.clone()),
+        }
+    }
+
+    /// Remembers that it takes the place of another value, and of those that took its place before.
+    pub fn record_replaced(&mut self, replaced: &Self) {
+        let earlier = replaced.steps().iter();
+        for step in earlier.filter(|step| matches!(step, Step::Overrode(_))) {
+            if !self.steps().contains(step) {
+                self.push_step(step.clone());
+            }
+        }
+        if !replaced.is_null() && replaced.span != self.span {
+            self.push_step(Step::Overrode(replaced.span));
+        }
+    }
+
     /// Whether it is `null`.
     pub fn is_null(&self) -> bool {
         matches!(self.value, Value::Null)
@@ -182,7 +253,11 @@ impl Node {
 
     /// Remembers what happened to it.
     pub fn push_step(&mut self, step: Step) {
-        self.history.get_or_insert_default().steps.push(step);
+        let steps = &mut self.history.get_or_insert_default().steps;
+        if steps.is_empty() {
+            steps.reserve_exact(1);
+        }
+        steps.push(step);
     }
 
     /// This node after what happened to another one.
@@ -211,6 +286,7 @@ impl Node {
             span: self.span,
             tag: self.tag,
             style: self.style,
+            implied: self.implied,
             history: None,
         }
         .with_steps_of(self)

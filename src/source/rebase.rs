@@ -5,6 +5,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::canonical::ShortVolume;
+use super::implied::Implied;
 use super::node::{Mapping, Node, Style, Value};
 
 /// Where relative paths lead.
@@ -137,7 +138,8 @@ fn default_context(service: &mut Node, base: Base<'_>) {
             .as_map_mut()
             .filter(|mapping| !mapping.contains_key("context"))
         {
-            mapping.insert("context", span, Node::string(base.text("."), span));
+            let directory = Node::string(base.text("."), span).implied_by(Implied::BuildContext);
+            mapping.insert("context", span, directory);
         }
     });
 }
@@ -251,17 +253,21 @@ fn volume(mount: &mut Node, base: Base<'_>) {
 /// A short bind whose source has a colon or no leading slash now cannot be written short any more.
 fn long_bind(mount: &Node, source: &str, short: ShortVolume<'_>) -> Value {
     let span = mount.span;
-    let text = |text: &str| Node::string(text, span);
+    let text = |text: &str| mount.remade_text(text);
     let mut bind = Mapping::new();
-    bind.insert("create_host_path", span, Node::bool(true, span));
+    let made = mount
+        .remade(Value::Bool(true))
+        .implied_by(Implied::CreateHostPath);
+    bind.insert("create_host_path", span, made);
     let mut long = Mapping::new();
-    long.insert("type", span, text("bind"));
+    long.insert("type", span, text("bind").implied_by(Implied::VolumeType));
     long.insert("source", span, text(source));
     long.insert("target", span, text(short.target));
     for option in short.options.unwrap_or_default().split(',') {
         match option {
             "ro" => {
-                long.insert("read_only", span, Node::bool(true, span));
+                let read_only = mount.remade(Value::Bool(true)).implied_by(Implied::VolumeOption);
+                long.insert("read_only", span, read_only);
             }
             "z" | "Z" => {
                 bind.insert("selinux", span, text(option));
@@ -272,7 +278,7 @@ fn long_bind(mount: &Node, source: &str, short: ShortVolume<'_>) -> Value {
             _ => {}
         }
     }
-    long.insert("bind", span, Node::map(bind, span));
+    long.insert("bind", span, mount.remade(Value::Map(bind)));
     Value::Map(long)
 }
 

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use super::canonical;
-use super::node::{Node, Step, Value};
+use super::node::{Node, Value};
 use super::path::NodePath;
 
 const PORTS: &str = "services.*.ports";
@@ -84,9 +84,7 @@ fn unique(items: Vec<Node>, key: Key) -> Vec<Node> {
         };
         if let Some(&place) = places.get(&key) {
             let earlier: &mut Node = &mut kept[place];
-            if earlier.span != item.span {
-                item.push_step(Step::Overrode(earlier.span));
-            }
+            item.record_replaced(earlier);
             *earlier = item;
         } else {
             places.insert(key, kept.len());

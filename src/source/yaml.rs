@@ -16,7 +16,7 @@ use std::collections::HashMap;
 use granit_parser::{Event, Parser, ScalarStyle, Span as ParserSpan, StructureStyle, options};
 
 use self::scalar::ScalarTag;
-use super::node::{Node, Style, Tag, Value};
+use super::node::{Node, Step, Style, Tag, Value};
 use super::span::{FileId, Span};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 
@@ -248,8 +248,9 @@ impl Builder<'_> {
                 node: Some(node),
                 size,
             }) => {
-                let (node, size) = (node.clone(), *size);
+                let (mut node, size) = (node.clone(), *size);
                 if self.count(size, place) {
+                    node.record_below(&Step::Aliased(place));
                     node
                 } else {
                     Node::null(place)

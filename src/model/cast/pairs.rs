@@ -3,6 +3,7 @@
 
 use super::{cast, replaced, text};
 use crate::model::schema::shape::Shape;
+use crate::source::implied::Implied;
 use crate::source::node::{Entry, Mapping, Node, Text, Value};
 use crate::source::span::Span;
 
@@ -17,22 +18,19 @@ pub(in crate::model) fn sorted(pairs: impl IntoIterator<Item = (impl Into<Text>,
 }
 
 pub(super) fn pairs(node: &Node, nulls: bool) -> Option<Node> {
-    let absent = |span: Span| {
-        if nulls {
-            Node::null(span)
+    let absent = |named: &Node| {
+        let nothing = if nulls {
+            named.remade(Value::Null)
         } else {
-            Node::string("", span)
-        }
+            named.remade_text("")
+        };
+        nothing.implied_by(Implied::NoValue)
     };
     let pairs: Vec<(Text, Span, Node)> = match &node.value {
         Value::Map(mapping) => mapping
             .entries()
             .map(|(name, Entry { key_span, node })| {
-                (
-                    name.into(),
-                    *key_span,
-                    text(node).unwrap_or_else(|| absent(node.span)),
-                )
+                (name.into(), *key_span, text(node).unwrap_or_else(|| absent(node)))
             })
             .collect(),
         Value::Seq(items) => items
@@ -44,7 +42,7 @@ pub(super) fn pairs(node: &Node, nulls: bool) -> Option<Node> {
                     item.span,
                     replaced(item, Value::String(value.into())),
                 ),
-                None => (text.into(), item.span, absent(item.span)),
+                None => (text.into(), item.span, absent(item)),
             })
             .collect(),
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
@@ -56,7 +54,7 @@ pub(super) fn pairs(node: &Node, nulls: bool) -> Option<Node> {
 
 /// `host=address` sorted by host, addresses of one host in their order; brackets of IPv6 addresses are dropped.
 pub(super) fn hosts(node: &Node) -> Option<Node> {
-    let mut found: Vec<(String, String, Span)> = Vec::new();
+    let mut found: Vec<(String, String, &Node)> = Vec::new();
     match &node.value {
         Value::Seq(items) => {
             for item in items {
@@ -64,7 +62,7 @@ pub(super) fn hosts(node: &Node) -> Option<Node> {
                 let pair = text.split_once('=').or_else(|| text.split_once(':'));
                 if let Some((host, addresses)) = pair {
                     let each = addresses.split(',');
-                    found.extend(each.map(|address| (host.to_owned(), address.to_owned(), item.span)));
+                    found.extend(each.map(|address| (host.to_owned(), address.to_owned(), item)));
                 }
             }
         }
@@ -73,7 +71,7 @@ pub(super) fn hosts(node: &Node) -> Option<Node> {
                 let single = value.as_str().map(|_| value);
                 for address in single.into_iter().chain(value.as_seq().into_iter().flatten()) {
                     if let Some(text) = address.as_str() {
-                        found.push((host.to_owned(), text.to_owned(), address.span));
+                        found.push((host.to_owned(), text.to_owned(), address));
                     }
                 }
             }
@@ -85,9 +83,9 @@ pub(super) fn hosts(node: &Node) -> Option<Node> {
     found.sort_by(|left, right| left.0.cmp(&right.0));
     let items: Vec<Node> = found
         .into_iter()
-        .map(|(host, address, span)| {
+        .map(|(host, address, written)| {
             let bare = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
-            Node::string(format!("{host}={}", bare.unwrap_or(&address)), span)
+            written.remade_text(format!("{host}={}", bare.unwrap_or(&address)))
         })
         .collect();
     (!items.is_empty()).then(|| replaced(node, Value::Seq(items)))
@@ -97,10 +95,10 @@ pub(super) fn hosts(node: &Node) -> Option<Node> {
 pub(super) fn ssh(node: &Node) -> Option<Node> {
     let keys = pairs(node, true)?;
     let mapping = keys.as_map()?;
-    let items = mapping.iter().map(|(id, path)| {
-        let path = path.as_str().filter(|path| !path.is_empty());
+    let items = mapping.iter().map(|(id, value)| {
+        let path = value.as_str().filter(|path| !path.is_empty());
         let text = path.map_or_else(|| id.to_owned(), |path| format!("{id}={path}"));
-        Node::string(text, node.span)
+        value.remade_text(text)
     });
     Some(replaced(node, Value::Seq(items.collect())))
 }
@@ -113,7 +111,7 @@ pub(super) fn text_lists(node: &Node) -> Node {
         let value = &entry.node;
         let single = std::slice::from_ref(value);
         let items = value.as_seq().unwrap_or(single).iter().filter_map(text);
-        (name, entry.key_span, Node::seq(items.collect(), value.span))
+        (name, entry.key_span, value.remade(Value::Seq(items.collect())))
     });
     replaced(node, Value::Map(sorted(lists)))
 }
@@ -125,9 +123,9 @@ pub(super) fn map(node: &Node, inner: &Shape, empty_text: bool) -> Option<Node> 
     };
     let pairs = mapping.entries().map(|(name, entry)| {
         let value = cast(&entry.node, inner).unwrap_or_else(|| match empty_text {
-            true => Node::string("", entry.node.span),
-            false if matches!(inner, Shape::Text) => Node::string("", entry.node.span),
-            false => Node::null(entry.node.span),
+            true => entry.node.remade_text(""),
+            false if matches!(inner, Shape::Text) => entry.node.remade_text(""),
+            false => entry.node.remade(Value::Null),
         });
         (name, entry.key_span, value)
     });

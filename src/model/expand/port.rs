@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use crate::diagnostic::Diagnostic;
-use crate::source::node::{Mapping, Node};
+use crate::source::implied::Implied;
+use crate::source::node::{Mapping, Node, Value};
 use crate::source::path::NodePath;
 
 const FORM: &str = "write `[HOST_IP:][HOST_PORT:]CONTAINER_PORT[/tcp|/udp]`, e.g. `\"8080:80\"`";
@@ -27,10 +28,11 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Vec<Node>, Diagnost
         [ref ip @ .., published, target] => (ip.join(":"), published, target),
         [] => (String::new(), "", ""),
     };
-    let (target, protocol) = match target.split_once('/') {
-        Some((target, "")) => (target, "tcp"),
-        Some((target, protocol)) => (target, protocol),
-        None => (target, "tcp"),
+    let (target, written_protocol) = target.split_once('/').unwrap_or((target, ""));
+    let protocol = if written_protocol.is_empty() {
+        "tcp"
+    } else {
+        written_protocol
     };
     let ip = ip
         .strip_prefix('[')
@@ -56,6 +58,7 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Vec<Node>, Diagnost
         ));
     }
     let length = |range: (u16, u16)| u32::from(range.1 - range.0) + 1;
+    let published_text = published;
     let hosts = match published {
         "" => None,
         _ => Some(range(published).ok_or_else(|| {
@@ -65,21 +68,26 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Vec<Node>, Diagnost
             )
         })?),
     };
-    let long = |published: Option<String>, target: u16| {
-        let mut port = Mapping::new();
+    let long = |published: Option<String>, port: u16| {
+        let mut long = Mapping::new();
         let mut put = |key: &str, node: Node| {
-            port.insert(key, item.span, node);
+            long.insert(key, item.span, node);
         };
-        put("mode", Node::string("ingress", item.span));
+        put("mode", item.remade_text("ingress").implied_by(Implied::PortMode));
         if !ip.is_empty() {
-            put("host_ip", Node::string(ip.clone(), item.span));
+            put("host_ip", item.remade_text(ip.clone()));
         }
-        put("target", Node::int(i64::from(target), item.span));
-        if let Some(published) = published {
-            put("published", Node::string(published, item.span));
+        let number = item.remade(Value::Int(i64::from(port)));
+        put("target", of_range(number, target));
+        if let Some(port) = published {
+            put("published", of_range(item.remade_text(port), published_text));
         }
-        put("protocol", Node::string(protocol.clone(), item.span));
-        Node::map(port, item.span).with_steps_of(item)
+        let mut spoken = item.remade_text(protocol.clone());
+        if written_protocol.is_empty() {
+            spoken = spoken.implied_by(Implied::PortProtocol);
+        }
+        put("protocol", spoken);
+        item.remade(Value::Map(long))
     };
     match hosts {
         None => Ok((targets.0..=targets.1).map(|target| long(None, target)).collect()),
@@ -99,6 +107,15 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Vec<Node>, Diagnost
             ),
             "make both ranges equally long, or publish a range of the host to one port of the container",
         )),
+    }
+}
+
+/// A port, or one of the ports that a range stands for.
+fn of_range(port: Node, written: &str) -> Node {
+    if port.scalar_text().as_deref() == Some(written) {
+        port
+    } else {
+        port.implied_by(Implied::PortOfRange)
     }
 }
 

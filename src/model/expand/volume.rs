@@ -3,7 +3,8 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
-use crate::source::node::{Mapping, Node};
+use crate::source::implied::Implied;
+use crate::source::node::{Mapping, Node, Value};
 use crate::source::path::NodePath;
 
 const FORM: &str =
@@ -20,17 +21,19 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
             .at(item.span)
             .help(FORM)
     };
-    let string = |text: &str| Node::string(text, item.span);
+    let string = |text: &str| item.remade_text(text);
+    let flag = || item.remade(Value::Bool(true)).implied_by(Implied::VolumeOption);
+    let section = |of: Mapping| item.remade(Value::Map(of)).implied_by(Implied::VolumeSection);
     let mut volume = Mapping::new();
     let mut put = |key: &str, node: Node| {
         volume.insert(key, item.span, node);
     };
-    let long = |volume: Mapping| Node::map(volume, item.span).with_steps_of(item);
+    let long = |volume: Mapping| item.remade(Value::Map(volume));
     if text.is_empty() {
         return Err(refuse("an empty volume"));
     }
     if text.len() <= 2 {
-        put("type", string("volume"));
+        put("type", string("volume").implied_by(Implied::VolumeType));
         put("target", string(text));
         return Ok(long(volume));
     }
@@ -47,7 +50,8 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
         _ => return Err(refuse(&format!("`{text}` has too many colons"))),
     };
     let is_bind = source.is_some_and(is_host_path);
-    put("type", string(if is_bind { "bind" } else { "volume" }));
+    let kind = string(if is_bind { "bind" } else { "volume" });
+    put("type", kind.implied_by(Implied::VolumeType));
     if let Some(source) = source {
         put("source", string(source));
     }
@@ -59,7 +63,7 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
             "ro" => read_only = true,
             "rw" => read_only = false,
             "nocopy" => {
-                named.insert("nocopy", item.span, Node::bool(true, item.span));
+                named.insert("nocopy", item.span, flag());
             }
             "z" | "Z" => {
                 bind.insert("selinux", item.span, string(option));
@@ -71,13 +75,13 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
         }
     }
     if read_only {
-        put("read_only", Node::bool(true, item.span));
+        put("read_only", flag());
     }
     if is_bind || !bind.is_empty() {
-        put("bind", Node::map(bind, item.span));
+        put("bind", section(bind));
     }
     if !is_bind || !named.is_empty() {
-        put("volume", Node::map(named, item.span));
+        put("volume", section(named));
     }
     Ok(long(volume))
 }

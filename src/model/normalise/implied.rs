@@ -4,6 +4,7 @@
 
 use crate::model::cast::sorted;
 use crate::model::units;
+use crate::source::implied::Implied;
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::span::Span;
 
@@ -41,18 +42,34 @@ pub(super) fn defaults(file: &mut Mapping, directory: &str) {
         if let Some(build) = service.get_mut("build") {
             let span = build.span;
             if let Some(build) = build.as_map_mut() {
-                default(build, "context", span, Node::string(directory, span));
+                let context = Node::string(directory, span).implied_by(Implied::BuildContext);
+                default(build, "context", span, context);
             }
         }
         without_empty_servers(service);
         each_item(service.get_mut("ports"), |port, span| {
-            default(port, "mode", span, Node::string("ingress", span));
-            default(port, "protocol", span, Node::string("tcp", span));
+            default(
+                port,
+                "mode",
+                span,
+                Node::string("ingress", span).implied_by(Implied::PortMode),
+            );
+            default(
+                port,
+                "protocol",
+                span,
+                Node::string("tcp", span).implied_by(Implied::PortProtocol),
+            );
         });
         each_item(service.get_mut("secrets"), |secret, span| {
             if let Some(source) = secret.get("source").and_then(Node::as_str) {
                 let target = format!("/run/secrets/{source}");
-                default(secret, "target", span, Node::string(target, span));
+                default(
+                    secret,
+                    "target",
+                    span,
+                    Node::string(target, span).implied_by(Implied::SecretTarget),
+                );
             }
         });
         each_item(service.get_mut("gpus"), device_request);
@@ -84,7 +101,7 @@ pub(in crate::model) fn agree_on_replicas(root: &mut Node) {
         if let Some(scale) = service.get("scale").cloned()
             && let Some(deploy) = service.get_mut("deploy").and_then(Node::as_map_mut)
         {
-            default(deploy, "replicas", span, scale);
+            default(deploy, "replicas", span, scale.implied_by(Implied::Replicas));
         }
     });
 }
@@ -92,7 +109,12 @@ pub(in crate::model) fn agree_on_replicas(root: &mut Node) {
 /// A request without count and ids is for every device.
 fn device_request(request: &mut Mapping, span: Span) {
     if !request.contains_key("device_ids") {
-        default(request, "count", span, Node::int(-1, span));
+        default(
+            request,
+            "count",
+            span,
+            Node::int(-1, span).implied_by(Implied::EveryDevice),
+        );
     }
 }
 
@@ -110,7 +132,7 @@ fn resolve(pairs: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
         if node.is_null()
             && let Some(value) = lookup(name)
         {
-            *node = Node::string(value, node.span);
+            *node = node.remade_text(value).implied_by(Implied::FromEnvironment);
         }
     }
 }
@@ -142,7 +164,11 @@ pub(super) fn networks(file: &mut Mapping) {
             .is_some_and(|names| !names.is_empty());
         if !named {
             let mut names = Mapping::new();
-            names.insert("default", span, Node::null(span));
+            names.insert(
+                "default",
+                span,
+                Node::null(span).implied_by(Implied::DefaultNetwork),
+            );
             service.insert("networks", span, Node::map(names, span));
         }
         if service
@@ -157,7 +183,12 @@ pub(super) fn networks(file: &mut Mapping) {
         file.insert("networks", span, Node::map(Mapping::new(), span));
     }
     if let Some(networks) = file.get_mut("networks").and_then(Node::as_map_mut) {
-        default(networks, "default", span, Node::null(span));
+        default(
+            networks,
+            "default",
+            span,
+            Node::null(span).implied_by(Implied::DefaultNetwork),
+        );
     }
 }
 
@@ -175,7 +206,8 @@ pub(super) fn services(file: &mut Mapping) {
             if let Some(build) = build.as_map_mut()
                 && !build.contains_key("dockerfile_inline")
             {
-                default(build, "dockerfile", span, Node::string("Dockerfile", span));
+                let file = Node::string("Dockerfile", span).implied_by(Implied::Dockerfile);
+                default(build, "dockerfile", span, file);
             }
         }
         each_item(service.get_mut("volumes"), |volume, _| {
@@ -187,7 +219,12 @@ pub(super) fn services(file: &mut Mapping) {
         });
         each_item(service.get_mut("pre_start"), |container, span| {
             if let Some(image) = &image {
-                default(container, "image", span, image.clone());
+                default(
+                    container,
+                    "image",
+                    span,
+                    image.clone().implied_by(Implied::HookImage),
+                );
             }
         });
         dependencies(service, span);
@@ -228,11 +265,12 @@ fn dependencies(service: &mut Mapping, span: Span) {
     };
     for (name, restart, span) in implied {
         let mut dependency = Mapping::new();
-        dependency.insert("condition", span, Node::string("service_started", span));
+        let linked = |node: Node| node.implied_by(Implied::ImpliedDependency);
+        dependency.insert("condition", span, linked(Node::string("service_started", span)));
         if restart {
-            dependency.insert("restart", span, Node::bool(true, span));
+            dependency.insert("restart", span, linked(Node::bool(true, span)));
         }
-        dependency.insert("required", span, Node::bool(true, span));
+        dependency.insert("required", span, linked(Node::bool(true, span)));
         default(depends_on, &name, span, Node::map(dependency, span));
     }
     let entries = std::mem::take(depends_on).into_entries();
@@ -257,12 +295,12 @@ pub(super) fn names(file: &mut Mapping, project: &str) {
                 continue;
             }
             let external = resource.get("external").is_some_and(is_true);
-            let name = if external {
-                key.to_owned()
+            let (name, rule) = if external {
+                (key.to_owned(), Implied::ExternalName)
             } else {
-                format!("{project}_{key}")
+                (format!("{project}_{key}"), Implied::ResourceName)
             };
-            resource.insert("name", span, Node::string(name, span));
+            resource.insert("name", span, Node::string(name, span).implied_by(rule));
         }
     }
 }

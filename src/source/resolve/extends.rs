@@ -97,11 +97,7 @@ impl Resolver<'_> {
             return Some(service);
         }
         settle(&mut base);
-        base.walk_mut(&mut |node| {
-            if node.is_scalar() {
-                node.push_step(Step::Extended(reference.span));
-            }
-        });
+        base.record_below(&Step::Extended(reference.span));
         let place = NodePath::root().key("services").key(name);
         Some(merge_at(base, service, &place, &mut self.diagnostics))
     }

@@ -125,11 +125,7 @@ impl Resolver<'_> {
         let mut root = self.project(documents, &inner)?;
         let way = self.way(&scope.directory, &inner.directory);
         rebase::project(&mut root, self.base(&way), true);
-        root.walk_mut(&mut |node| {
-            if node.is_scalar() {
-                node.push_step(Step::Included(entry.span));
-            }
-        });
+        root.record_below(&Step::Included(entry.span));
         Some(root)
     }
 

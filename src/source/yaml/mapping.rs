@@ -6,7 +6,7 @@ use granit_parser::{Event, ScalarStyle, Span as ParserSpan};
 
 use super::Builder;
 use crate::diagnostic::Diagnostic;
-use crate::source::node::{Entry, Mapping, Node, Text, Value};
+use crate::source::node::{Entry, Mapping, Node, Step, Text, Value};
 use crate::source::span::Span;
 
 /// The key that pulls another mapping's entries in (YAML 1.1, `tag:yaml.org,2002:merge`).
@@ -112,9 +112,19 @@ impl Builder<'_> {
         }
         match source.value {
             Value::Map(source) => {
-                for (key, Entry { key_span, node }) in source.into_entries() {
-                    if !mapping.contains_key(&key) {
-                        mapping.insert(key, key_span, node);
+                for (
+                    key,
+                    Entry {
+                        key_span: own,
+                        mut node,
+                    },
+                ) in source.into_entries()
+                {
+                    if let Some(stronger) = mapping.get_mut(&key) {
+                        stronger.record_replaced(&node);
+                    } else {
+                        node.record_below(&Step::MergedIn(key_span));
+                        mapping.insert(key, own, node);
                     }
                 }
             }
