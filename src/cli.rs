@@ -49,25 +49,14 @@ pub struct GlobalArgs {
     /// File of variables for interpolation, instead of `.env`. May be given several times.
     #[arg(long = "env-file", value_name = "FILE")]
     pub env_files: Vec<PathBuf>,
-    /// When to use colours and control sequences.
-    #[arg(long, value_enum, value_name = "WHEN", env = "COMPOSE_ANSI")]
+    /// When to use colours and control sequences (default: `COMPOSE_ANSI`, else auto).
+    #[arg(long, value_enum, value_name = "WHEN")]
     pub ansi: Option<When>,
-    /// Kind of progress output.
-    #[arg(
-        long,
-        value_enum,
-        value_name = "KIND",
-        global = true,
-        env = "COMPOSE_PROGRESS"
-    )]
+    /// Kind of progress output (default: `COMPOSE_PROGRESS`, else auto).
+    #[arg(long, value_enum, value_name = "KIND", global = true)]
     pub progress: Option<ProgressKind>,
-    /// How many things may be done at once; -1 lets rcompose choose.
-    #[arg(
-        long,
-        value_name = "N",
-        env = "COMPOSE_PARALLEL_LIMIT",
-        allow_negative_numbers = true
-    )]
+    /// How many things may be done at once; -1 lets rcompose choose (default: `COMPOSE_PARALLEL_LIMIT`, else -1).
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub parallel: Option<i64>,
     /// Say what would be done, and do nothing.
     #[arg(long, global = true)]
@@ -76,7 +65,7 @@ pub struct GlobalArgs {
     #[arg(long)]
     pub all_resources: bool,
     /// Name containers with `_` instead of `-`.
-    #[arg(long, env = "COMPOSE_COMPATIBILITY")]
+    #[arg(long)]
     pub compatibility: bool,
     /// Accepted as docker compose accepts it, where it does nothing either.
     #[arg(long, hide = true)]

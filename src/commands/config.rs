@@ -21,9 +21,9 @@ use crate::ui::{print, report};
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "one field a flag")]
 pub struct Args {
-    /// Format
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "yaml")]
-    pub format: Format,
+    /// Format (default: yaml; of --variables: a table)
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub format: Option<Format>,
     /// Print nothing, only check
     #[arg(short = 'q', long)]
     pub quiet: bool,
@@ -39,7 +39,7 @@ pub struct Args {
     /// Print the images of services, one a line
     #[arg(long)]
     pub images: bool,
-    /// Print the keys of models, one a line
+    /// Print the models, one a line
     #[arg(long)]
     pub models: bool,
     /// Print the profiles, one a line
@@ -105,7 +105,10 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         }
     }
     if args.variables {
-        return write(context, args, &variables(context)?);
+        if !args.services.is_empty() {
+            print::err("warning: --variables lists the variables of all services\n");
+        }
+        return write(context, args, &variables(context, args.format)?);
     }
     if let Some(services) = &args.hash {
         return write(context, args, &hashes(context, services)?);
@@ -130,13 +133,16 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
 }
 
 fn load(context: &Context, args: &Args) -> Result<Outcome, CliError> {
+    // Lists of names are of the whole project, whatever services are given.
+    let whole = args.only_services || args.volumes || args.networks || args.models;
+    let services = if whole { &[][..] } else { &args.services };
     let outcome = model::load(&model::Options {
         source: LoadOptions {
             interpolate: !args.no_interpolate,
             resolve_paths: !args.no_path_resolution,
             ..context.load_options()
         },
-        services: args.services.clone(),
+        services: services.to_vec(),
         normalise: !args.no_normalize,
         consistency: !args.no_consistency,
         environment: !args.no_env_resolution,
@@ -151,7 +157,7 @@ fn load(context: &Context, args: &Args) -> Result<Outcome, CliError> {
     }
     report::print(&outcome.findings(), &outcome.sources);
     let known = names(outcome.normalised.as_ref(), "services");
-    match args.services.iter().find(|service| !known.contains(*service)) {
+    match services.iter().find(|service| !known.contains(*service)) {
         Some(unknown) if !args.no_interpolate => Err(CliError::user(format!("no such service: {unknown}"))),
         Some(_) | None => Ok(outcome),
     }
@@ -166,19 +172,23 @@ fn names(root: Option<&Node>, section: &str) -> Vec<String> {
 }
 
 fn text(args: &Args, root: &Node) -> String {
-    let listed = [
-        (args.only_services, "services"),
-        (args.volumes, "volumes"),
-        (args.networks, "networks"),
-        (args.models, "models"),
-    ];
+    if args.only_services {
+        return lines(dependencies_first(root));
+    }
+    if args.models {
+        let models = root.get("models").and_then(Node::as_map);
+        let models = models.into_iter().flat_map(Mapping::iter);
+        return lines(models.filter_map(|(_, model)| Some(model.get("model")?.as_str()?.to_owned())));
+    }
+    let listed = [(args.volumes, "volumes"), (args.networks, "networks")];
     if let Some((_, section)) = listed.into_iter().find(|(given, _)| *given) {
         return lines(names(Some(root), section));
     }
     if args.images {
         return lines(images(root));
     }
-    let view = match args.format {
+    let format = args.format.unwrap_or(Format::Yaml);
+    let view = match format {
         Format::Json => View::Json,
         Format::Yaml | Format::Toml => View::Yaml,
     };
@@ -186,7 +196,7 @@ fn text(args: &Args, root: &Node) -> String {
     if !args.no_interpolate {
         escape_dollars(&mut shown);
     }
-    match args.format {
+    match format {
         Format::Yaml => emit::yaml(&shown),
         Format::Json => emit::json_text(&emit::json(&shown)),
         Format::Toml => toml::write(&shown),
@@ -200,6 +210,34 @@ fn lines(items: impl IntoIterator<Item = String>) -> String {
 fn services(root: &Node) -> impl Iterator<Item = (&str, &Node)> {
     let services = root.get("services").and_then(Node::as_map);
     services.into_iter().flat_map(Mapping::iter)
+}
+
+/// The names of services in the order of their names, but none before what it depends on.
+fn dependencies_first(root: &Node) -> Vec<String> {
+    fn visit(name: &str, services: &Node, order: &mut Vec<String>, on_the_way: &mut Vec<String>) {
+        let Some(service) = services.get(name) else { return };
+        if order.iter().chain(&*on_the_way).any(|known| known == name) {
+            return;
+        }
+        on_the_way.push(name.to_owned());
+        let dependencies = service.get("depends_on");
+        for name in dependencies
+            .and_then(Node::as_map)
+            .into_iter()
+            .flat_map(Mapping::keys)
+        {
+            visit(name, services, order, on_the_way);
+        }
+        on_the_way.pop();
+        order.push(name.to_owned());
+    }
+    let (mut order, mut on_the_way) = (Vec::new(), Vec::new());
+    if let Some(services) = root.get("services") {
+        for name in services.as_map().into_iter().flat_map(Mapping::keys) {
+            visit(name, services, &mut order, &mut on_the_way);
+        }
+    }
+    order
 }
 
 /// The image of each service; one that is only built has the name its build gives.
@@ -226,7 +264,7 @@ fn environment(outcome: &Outcome) -> String {
 }
 
 /// The variables of the files, as docker compose lists them; of one that is asked for several times, the most that is said.
-fn variables(context: &Context) -> Result<String, CliError> {
+fn variables(context: &Context, format: Option<Format>) -> Result<String, CliError> {
     let options = LoadOptions {
         interpolate: false,
         ..context.load_options()
@@ -250,6 +288,29 @@ fn variables(context: &Context) -> Result<String, CliError> {
             }
         }
     });
+    let spelled = |spell: fn(&'static str) -> String| {
+        let listed = all.iter().map(|(name, asked)| {
+            let value = serde_json::json!({
+                spell("Name"): name,
+                spell("DefaultValue"): asked.default,
+                spell("PresenceValue"): asked.alternate,
+                spell("Required"): asked.required,
+            });
+            (name.clone(), value)
+        });
+        serde_json::Value::Object(listed.collect())
+    };
+    // docker compose's keys differ by format, too.
+    match format {
+        Some(Format::Json) => return Ok(emit::json_text(&spelled(str::to_owned))),
+        Some(Format::Yaml) => return Ok(emit::yaml_of_json(&spelled(str::to_ascii_lowercase))),
+        Some(Format::Toml) => {
+            return Err(
+                CliError::usage("--variables has no TOML form").with_hint("use --format json or yaml")
+            );
+        }
+        None => {}
+    }
     let mut table = Table::new(&["NAME", "REQUIRED", "DEFAULT VALUE", "ALTERNATE VALUE"]);
     for (name, asked) in all {
         table.row(vec![

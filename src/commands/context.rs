@@ -1,10 +1,12 @@
 //! In: global flags, environment and directory of the process. Out: [`Context`], what every command works with.
 //! **Invariant:** opened lazily: a command pays for what it uses.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 
+use clap::ValueEnum;
 use rcompose_runtime::{DEFAULT_DATA_ROOT, DEFAULT_RUN_ROOT, LocalRuntime, Roots};
 
 use super::interrupt::Interrupts;
@@ -38,6 +40,8 @@ pub struct Context {
     pub stderr: Stream,
     /// Signals.
     pub interrupts: Interrupts,
+    /// `COMPOSE_*` of `.env` or `--env-file`.
+    settings: BTreeMap<String, String>,
     runtime: OnceLock<LocalRuntime>,
 }
 
@@ -45,52 +49,86 @@ impl Context {
     /// Looks at the process.
     ///
     /// # Errors
-    /// The working directory is gone.
+    /// The working directory is gone; a variable that stands for a flag has a value that means nothing.
     pub fn new(globals: GlobalArgs) -> Result<Self, CliError> {
-        let cwd = std::env::current_dir()
-            .map_err(|error| CliError::user(format!("cannot find the working directory: {error}")))?;
         let environment: Vec<(String, String)> = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        let no_color = environment
-            .iter()
-            .any(|(name, value)| name == "NO_COLOR" && !value.is_empty());
-        let stream = |terminal: bool| {
-            let colour = match globals.ansi {
-                _ if globals.no_ansi => false,
+        let uncoloured = |terminal| Stream {
+            terminal,
+            style: Style { colour: false },
+        };
+        let mut context = Self {
+            stdout: uncoloured(print::out_is_terminal()),
+            stderr: uncoloured(print::err_is_terminal()),
+            globals,
+            cwd: working_directory(&environment)?,
+            environment,
+            interrupts: Interrupts::default(),
+            settings: BTreeMap::new(),
+            runtime: OnceLock::new(),
+        };
+        context.settings = crate::source::load::settings(&context.load_options());
+        context.fill_globals()?;
+        let no_color = context.variable("NO_COLOR").is_some();
+        for stream in [&mut context.stdout, &mut context.stderr] {
+            stream.style.colour = match context.globals.ansi {
+                _ if context.globals.no_ansi => false,
                 Some(When::Never) => false,
                 Some(When::Always) => true,
-                Some(When::Auto) | None => terminal && !no_color,
+                Some(When::Auto) | None => stream.terminal && !no_color,
             };
-            Stream {
-                terminal,
-                style: Style { colour },
-            }
+        }
+        Ok(context)
+    }
+
+    /// Global flags that were not given take what their variables say.
+    fn fill_globals(&mut self) -> Result<(), CliError> {
+        if self.globals.ansi.is_none() {
+            self.globals.ansi = self.choice("COMPOSE_ANSI")?;
+        }
+        if self.globals.progress.is_none() {
+            self.globals.progress = self.choice("COMPOSE_PROGRESS")?;
+        }
+        if let (None, Some(limit)) = (self.globals.parallel, self.variable("COMPOSE_PARALLEL_LIMIT")) {
+            let count = limit.parse().map_err(|_| {
+                CliError::usage(format!("COMPOSE_PARALLEL_LIMIT is not a whole number: `{limit}`"))
+            })?;
+            self.globals.parallel = Some(count);
+        }
+        self.globals.compatibility |= self.is_set("COMPOSE_COMPATIBILITY");
+        Ok(())
+    }
+
+    /// A variable that takes one of the values of a flag.
+    fn choice<T: ValueEnum>(&self, variable: &str) -> Result<Option<T>, CliError> {
+        let Some(written) = self.variable(variable) else {
+            return Ok(None);
         };
-        Ok(Self {
-            stdout: stream(print::out_is_terminal()),
-            stderr: stream(print::err_is_terminal()),
-            globals,
-            environment,
-            cwd,
-            interrupts: Interrupts::default(),
-            runtime: OnceLock::new(),
+        T::from_str(written, false).map(Some).map_err(|_| {
+            let known = T::value_variants().iter().filter_map(T::to_possible_value);
+            let known: Vec<String> = known.map(|value| value.get_name().to_owned()).collect();
+            CliError::usage(format!("{variable} means nothing as `{written}`"))
+                .with_hint(format!("it may be {}", known.join(", ")))
         })
     }
 
-    /// A variable of the process environment; an empty one counts as unset.
+    /// A variable of the process environment, or one of `COMPOSE_*` that `.env` sets; an empty one counts as unset.
     pub fn variable(&self, name: &str) -> Option<&str> {
         self.environment
             .iter()
             .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+            .map(|(_, value)| value)
+            .or_else(|| self.settings.get(name))
+            .map(String::as_str)
             .filter(|value| !value.is_empty())
     }
 
-    /// Whether a variable says yes, as docker reads booleans.
+    /// Whether a variable says yes, as docker compose reads booleans (`utils.StringToBool`).
     pub fn is_set(&self, name: &str) -> bool {
-        let yes = ["1", "t", "T", "true", "TRUE", "True", "y", "yes"];
-        self.variable(name).is_some_and(|value| yes.contains(&value))
+        let yes = ["1", "t", "true", "y", "yes"];
+        self.variable(name)
+            .is_some_and(|value| yes.contains(&value.to_ascii_lowercase().as_str()))
     }
 
     /// This machine's runtime, in the roots that `RCOMPOSE_DATA_ROOT` and `RCOMPOSE_RUN_ROOT` name. Nothing is touched yet.
@@ -143,4 +181,16 @@ impl Context {
             .filter(|count| *count > 0)
             .unwrap_or(crate::engine::PARALLEL)
     }
+}
+
+/// The directory a person believes to be in: `PWD` where it names the working directory, so that one reached through a symbolic
+/// link keeps the link's name, as Go's `os.Getwd` has it.
+fn working_directory(environment: &[(String, String)]) -> Result<PathBuf, CliError> {
+    let missing = |error| CliError::user(format!("cannot find the working directory: {error}"));
+    let real = std::env::current_dir().map_err(missing)?;
+    let believed = environment.iter().find(|(name, _)| name == "PWD");
+    let believed = believed.map(|(_, path)| PathBuf::from(path));
+    Ok(believed
+        .filter(|path| path.is_absolute() && path.canonicalize().is_ok_and(|path| path == real))
+        .unwrap_or(real))
 }

@@ -95,6 +95,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         return Ok(());
     }
     refuse(&context)?;
+    tell_unheeded(&context);
     let Some(command) = cli.command else {
         print::out(&Cli::command().render_long_help().to_string())?;
         return Ok(());
@@ -159,6 +160,23 @@ fn refuse(context: &Context) -> Result<(), CliError> {
     match refused.into_iter().find(|(given, _, _)| *given) {
         Some((_, flag, why)) => Err(CliError::unsupported_flag(flag, why)),
         None => Ok(()),
+    }
+}
+
+/// Says which variables of docker compose are set and change nothing here.
+fn tell_unheeded(context: &Context) {
+    let unheeded = [
+        ("COMPOSE_MENU", "`up` shows no menu of keys"),
+        ("COMPOSE_EXPERIMENTAL", "there are no experimental features"),
+        (
+            "COMPOSE_CONVERT_WINDOWS_PATHS",
+            "paths are converted on Windows only",
+        ),
+    ];
+    for (variable, why) in unheeded {
+        if context.is_set(variable) {
+            print::err(&format!("warning: {variable} changes nothing: {why}\n"));
+        }
     }
 }
 

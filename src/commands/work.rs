@@ -33,16 +33,17 @@ pub struct Asked<'a> {
 impl Context {
     /// What progress looks like by the global flags.
     pub fn look(&self) -> Look {
+        let to_stdout = self.is_set("COMPOSE_STATUS_STDOUT");
+        let stream = if to_stdout { self.stdout } else { self.stderr };
         Look {
             kind: match self.globals.progress {
                 Some(kind) => kind,
-                None if !self.stderr.style.colour && self.variable("NO_COLOR").is_none() => {
-                    ProgressKind::Plain
-                }
+                None if !stream.style.colour && self.variable("NO_COLOR").is_none() => ProgressKind::Plain,
                 None => ProgressKind::Auto,
             },
-            terminal: self.stderr.terminal,
-            style: self.stderr.style,
+            terminal: stream.terminal,
+            to_stdout,
+            style: stream.style,
             quiet_pull: false,
             quiet_build: false,
             dry_run: self.globals.dry_run,

@@ -4,11 +4,11 @@
 
 use std::path::{Path, PathBuf};
 
-use super::resolve::Resolver;
+use super::resolve::{Files, Resolver};
 use crate::diagnostic::Diagnostic;
 
 /// The names of compose files, in order of preference; the first four are Compose's.
-const NAMES: [&str; 5] = [
+pub(super) const NAMES: [&str; 5] = [
     "compose.yaml",
     "compose.yml",
     "docker-compose.yml",
@@ -42,11 +42,18 @@ pub(super) fn compose_files(directory: &Path, resolver: &mut Resolver<'_>) -> Op
     None
 }
 
+/// The compose file in a directory that was named in place of it.
+pub(super) fn inside(directory: &Path, files: &mut dyn Files) -> Option<PathBuf> {
+    let mut candidates = NAMES.iter().map(|name| directory.join(name));
+    candidates.find(|path| files.is_file(path))
+}
+
 fn first(directory: &Path, names: &[&str], resolver: &mut Resolver<'_>) -> Option<PathBuf> {
     let found: Vec<PathBuf> = names
         .iter()
         .map(|name| directory.join(name))
-        .filter(|path| resolver.files.is_file(path))
+        // A directory of that name is no compose file, but that it is passed over must not go unsaid: reading it fails.
+        .filter(|path| resolver.files.is_file(path) || resolver.files.is_directory(path))
         .collect();
     if let [used, ignored, ..] = &found[..] {
         let message = format!(

@@ -2,13 +2,14 @@
 //! The only file of this room that touches the disk, by [`Disk`].
 //! **Invariant:** every file that was read or looked for is in [`Loaded::watched`].
 
+use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::discover;
 use super::env::Environment;
 use super::name::{self, NameSource};
-use super::node::{Node, VariableOrigin};
+use super::node::{Mapping, Node, VariableOrigin};
 use super::rebase::{self, Base};
 use super::resolve::{Document, Files, Resolver, Scope};
 use super::span::SourceMap;
@@ -52,6 +53,36 @@ impl LoadOptions {
             resolve_paths: true,
         }
     }
+
+    /// A path as it is from the working directory; `-` stays.
+    fn seen_from_cwd(&self, path: &Path) -> PathBuf {
+        if path == Path::new("-") {
+            path.to_owned()
+        } else {
+            rebase::clean(&self.cwd.join(path))
+        }
+    }
+
+    fn given_files(&self) -> Vec<PathBuf> {
+        self.files.iter().map(|path| self.seen_from_cwd(path)).collect()
+    }
+
+    /// The project directory, if these are the files.
+    fn directory(&self, files: &[PathBuf]) -> PathBuf {
+        if let Some(given) = &self.project_directory {
+            return self.seen_from_cwd(given);
+        }
+        let mut named = files.iter().filter(|path| *path != Path::new("-"));
+        named
+            .find_map(|path| path.parent())
+            .unwrap_or(&self.cwd)
+            .to_owned()
+    }
+
+    fn os_variable(&self, name: &str) -> Option<&str> {
+        let mut variables = self.os_env.iter().filter(|(key, _)| key == name);
+        variables.next().map(|(_, value)| value.as_str())
+    }
 }
 
 /// A project's files as one tree.
@@ -79,11 +110,7 @@ pub fn load(options: &LoadOptions) -> (Option<Loaded>, Diagnostics, SourceMap) {
     let mut resolver = Resolver::new(&mut disk);
     resolver.interpolate = options.interpolate;
     resolver.resolve_paths = options.resolve_paths;
-    resolver.home = options
-        .os_env
-        .iter()
-        .find(|(name, _)| name == "HOME")
-        .map(|(_, value)| value.clone());
+    resolver.home = options.os_variable("HOME").map(str::to_owned);
     let loaded = run(options, &mut resolver);
     let Resolver {
         sources, diagnostics, ..
@@ -100,28 +127,10 @@ fn run(options: &LoadOptions, resolver: &mut Resolver<'_>) -> Option<Loaded> {
     if environment.get("PWD").is_none() {
         environment.set("PWD", &options.cwd.to_string_lossy(), VariableOrigin::Builtin);
     }
-    let from_cwd = |path: &Path| {
-        if path == Path::new("-") {
-            path.to_owned()
-        } else {
-            rebase::clean(&options.cwd.join(path))
-        }
-    };
-    let given = options.project_directory.as_deref().map(&from_cwd);
-    let directory_of = |files: &[PathBuf]| {
-        let first = files
-            .iter()
-            .find(|path| *path != Path::new("-"))
-            .and_then(|path| path.parent());
-        given
-            .clone()
-            .or_else(|| first.map(Path::to_owned))
-            .unwrap_or_else(|| options.cwd.clone())
-    };
-    let mut files: Vec<PathBuf> = options.files.iter().map(|path| from_cwd(path)).collect();
+    let mut files = options.given_files();
 
     // `.env` may name the files, and the files' directory may have another `.env`.
-    let before = directory_of(&files);
+    let before = options.directory(&files);
     project_environment(options, &before, resolver, &mut environment);
     if files.is_empty() {
         files = match environment.get("COMPOSE_FILE").filter(|list| !list.is_empty()) {
@@ -131,13 +140,13 @@ fn run(options: &LoadOptions, resolver: &mut Resolver<'_>) -> Option<Loaded> {
                     .filter(|text| !text.is_empty())
                     .unwrap_or(":");
                 list.split(separator)
-                    .map(|path| from_cwd(Path::new(path)))
+                    .map(|path| options.seen_from_cwd(Path::new(path)))
                     .collect()
             }
             None => discover::compose_files(&before, resolver)?,
         };
     }
-    let directory = directory_of(&files);
+    let directory = options.directory(&files);
     if directory != before {
         project_environment(options, &directory, resolver, &mut environment);
     }
@@ -149,7 +158,8 @@ fn run(options: &LoadOptions, resolver: &mut Resolver<'_>) -> Option<Loaded> {
     let project_name = project_name(options, &documents, &directory, &environment, resolver);
     let valid = project_name.clone().unwrap_or_default();
     environment.set("COMPOSE_PROJECT_NAME", &valid, VariableOrigin::Builtin);
-    if documents.is_empty() {
+    let says_nothing = |document: &Document| document.node.as_map().is_some_and(Mapping::is_empty);
+    if documents.iter().all(says_nothing) {
         if !resolver.diagnostics.has_errors() {
             let names: Vec<String> = files.iter().map(|file| file.display().to_string()).collect();
             let message = format!("the compose file is empty: {}", names.join(", "));
@@ -191,6 +201,26 @@ fn run(options: &LoadOptions, resolver: &mut Resolver<'_>) -> Option<Loaded> {
     })
 }
 
+/// What the environment files of the command line, or the `.env` beside it, say of `COMPOSE_*`: these count for all of a command
+/// as if the process had them (docker compose's `setEnvWithDotEnv`). What is wrong with the files is said when they are loaded.
+pub fn settings(options: &LoadOptions) -> BTreeMap<String, String> {
+    let mut disk = Disk::default();
+    let mut resolver = Resolver::new(&mut disk);
+    let mut environment = Environment::from_os(options.os_env.iter().cloned());
+    let directory = options.directory(&options.given_files());
+    project_environment(options, &directory, &mut resolver, &mut environment);
+    environment
+        .iter()
+        .filter(|(name, variable)| {
+            name.starts_with(SETTING) && matches!(variable.origin, VariableOrigin::File(_))
+        })
+        .map(|(name, variable)| (name.to_owned(), variable.value.clone()))
+        .collect()
+}
+
+/// How the names of variables begin that are docker compose's own.
+const SETTING: &str = "COMPOSE_";
+
 /// Fills the environment from `--env-file`, `COMPOSE_ENV_FILES` or the `.env` of `directory`.
 fn project_environment(
     options: &LoadOptions,
@@ -198,40 +228,55 @@ fn project_environment(
     resolver: &mut Resolver<'_>,
     environment: &mut Environment,
 ) {
-    let from_os = |name: &str| {
-        options
-            .os_env
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+    let home = resolver.home.clone();
+    let here = Base {
+        directory: &options.cwd,
+        home: home.as_deref(),
     };
     let listed: Vec<PathBuf> = if options.env_files.is_empty() {
-        let list = from_os("COMPOSE_ENV_FILES").unwrap_or_default();
-        list.split(',')
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from)
-            .collect()
+        let list = options.os_variable("COMPOSE_ENV_FILES").unwrap_or_default();
+        let paths = list.split(',').filter(|path| !path.is_empty());
+        paths.map(|path| here.resolve(path)).collect()
     } else {
-        options.env_files.clone()
+        let paths = options.env_files.iter();
+        paths.map(|path| here.resolve(&path.to_string_lossy())).collect()
     };
-    let paths: Vec<(PathBuf, Option<_>)> = if !listed.is_empty() {
-        listed
-            .iter()
-            .map(|path| (rebase::clean(&options.cwd.join(path)), None))
-            .collect()
-    } else if from_os("COMPOSE_DISABLE_ENV_FILE")
-        .is_some_and(|value| matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True"))
-    {
-        Vec::new()
-    } else {
-        let implied = directory.join(".env");
-        if resolver.files.is_file(&implied) {
-            vec![(implied, None)]
-        } else {
-            Vec::new()
+    if !listed.is_empty() {
+        let named: Vec<(PathBuf, Option<_>)> = listed.into_iter().map(|path| (path, None)).collect();
+        resolver.read_env_files(&named, environment);
+        return;
+    }
+    let implied = directory.join(".env");
+    if is_disabled(options.os_variable(DISABLE), resolver) || !resolver.files.is_file(&implied) {
+        return;
+    }
+    let mut found = environment.clone();
+    resolver.read_env_files(&[(implied, None)], &mut found);
+    // A file that switches itself off still has its say in what it says of docker compose's own variables.
+    let disabled = is_disabled(found.get(DISABLE), resolver);
+    for (name, variable) in found.iter() {
+        if !disabled || name.starts_with(SETTING) {
+            environment.fill(name, &variable.value, variable.origin.clone());
         }
-    };
-    resolver.read_env_files(&paths, environment);
+    }
+}
+
+const DISABLE: &str = "COMPOSE_DISABLE_ENV_FILE";
+
+/// Whether `COMPOSE_DISABLE_ENV_FILE` says yes; a value that is neither yes nor no (Go's `strconv.ParseBool`) is an error.
+fn is_disabled(value: Option<&str>, resolver: &mut Resolver<'_>) -> bool {
+    match value {
+        Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
+        None | Some("" | "0" | "f" | "F" | "false" | "FALSE" | "False") => false,
+        Some(other) => {
+            let error = Diagnostic::error(
+                "invalid-boolean",
+                format!("{DISABLE} is neither true nor false: `{other}`"),
+            );
+            resolver.diagnostics.push(error.help("write 1 or 0"));
+            false
+        }
+    }
 }
 
 fn project_name(
@@ -244,7 +289,7 @@ fn project_name(
     let written = documents
         .iter()
         .rev()
-        .find_map(|document| document.node.get("name").filter(|name| !name.is_null()));
+        .find_map(|document| document.node.get("name").filter(|name| !is_blank(name)));
     let source = if let Some(name) = options.project_name.as_deref().filter(|name| !name.is_empty()) {
         NameSource::Flag(name)
     } else if let Some(name) = environment
@@ -260,6 +305,9 @@ fn project_name(
     match name::project_name(&source) {
         Ok((name, warning)) => {
             resolver.diagnostics.extend(warning);
+            if let NameSource::Directory(directory) = source {
+                resolver.diagnostics.extend(linked(directory, &name));
+            }
             Some(name)
         }
         Err(error) => {
@@ -267,6 +315,24 @@ fn project_name(
             None
         }
     }
+}
+
+/// A warning for a project whose name is that of a symbolic link: reached by another way it is another project.
+fn linked(directory: &Path, name: &str) -> Option<Diagnostic> {
+    let real = std::fs::canonicalize(directory).ok()?;
+    (real.file_name() != directory.file_name()).then(|| {
+        let message = format!(
+            "the project is called `{name}` after a symbolic link to {}",
+            real.display()
+        );
+        Diagnostic::warning("linked-project-name", message)
+            .help("give it a name wherever it is reached from, with a top-level `name:`")
+    })
+}
+
+/// A name that is not given at all: `name:` and `name: ""`.
+fn is_blank(name: &Node) -> bool {
+    name.is_null() || name.as_str() == Some("")
 }
 
 fn profiles(options: &LoadOptions, environment: &Environment) -> Vec<String> {
@@ -310,6 +376,10 @@ impl Files for Disk {
     fn is_file(&mut self, path: &Path) -> bool {
         self.note(path);
         path.is_file()
+    }
+
+    fn is_directory(&mut self, path: &Path) -> bool {
+        path.is_dir()
     }
 }
 

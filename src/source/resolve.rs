@@ -17,7 +17,7 @@ use super::merge::{merge, settle};
 use super::node::Node;
 use super::rebase::Base;
 use super::span::{SourceMap, Span};
-use super::{toml, unique, written, yaml};
+use super::{discover, toml, unique, written, yaml};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// What resolving needs of the world.
@@ -29,6 +29,8 @@ pub trait Files {
     fn read(&mut self, path: &Path) -> io::Result<Vec<u8>>;
     /// Whether a file (not a directory) is there.
     fn is_file(&mut self, path: &Path) -> bool;
+    /// Whether a directory is there.
+    fn is_directory(&mut self, path: &Path) -> bool;
 }
 
 /// What a (sub-)project is resolved in.
@@ -102,6 +104,9 @@ impl<'a> Resolver<'a> {
                 if let Some(span) = named {
                     diagnostic = diagnostic.label(span, "asked for here");
                 }
+                if let Some(inside) = discover::inside(path, self.files) {
+                    diagnostic = diagnostic.help(format!("name the file in it: `{}`", inside.display()));
+                }
                 self.diagnostics.push(diagnostic);
                 return Vec::new();
             }
@@ -124,8 +129,11 @@ impl<'a> Resolver<'a> {
         self.broken |= nodes.is_empty() && said.has_errors();
         self.diagnostics.append(said);
         let mut documents = Vec::new();
+        let alone = nodes.len() == 1;
         for node in nodes {
-            if node.as_map().is_some() {
+            if node.is_null() && alone {
+                // The whole file is empty, which matters only if the others are.
+            } else if node.as_map().is_some() {
                 documents.push(Document {
                     path: path.to_owned(),
                     node,

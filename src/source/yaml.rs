@@ -23,8 +23,8 @@ use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 /// How many nodes one file may have after its aliases are expanded (compose-go's limit).
 pub const NODE_LIMIT: usize = 100_000;
 
-/// Reads all documents of a file. Documents that cannot be read are left out and said so in `diagnostics`; empty
-/// documents are left out silently.
+/// Reads all documents of a file; an empty one is null. Documents that cannot be read are left out and said so in
+/// `diagnostics`.
 pub fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Vec<Node> {
     let options = options! { emit_unresolved_aliases: true, emit_anchor_events: true, emit_comments: false };
     let mut events = Vec::new();
@@ -79,10 +79,7 @@ impl Builder<'_> {
         while let Some((event, span)) = self.events.next() {
             match event {
                 Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) => {
-                    let node = self.node(event, span);
-                    if !node.is_null() {
-                        documents.push(node);
-                    }
+                    documents.push(self.node(event, span));
                 }
                 Event::Alias(_) | Event::UnresolvedAlias(_) => {
                     let span = self.span(span);

@@ -1,4 +1,5 @@
-//! In: events of a command. Out: what a person sees of it on standard error: a live block on a terminal, lines on a pipe, or JSON.
+//! In: events of a command. Out: what a person sees of it, on standard error unless asked otherwise: a live block on a terminal,
+//! lines on a pipe, or JSON.
 //! **Invariant:** telling never fails the work; after [`Progress::finish`] the terminal is as it was, below what was told.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,6 +57,7 @@ pub enum ProgressKind {
     /// One JSON object an event.
     Json,
     /// Nothing but warnings.
+    #[value(alias = "none")]
     Quiet,
 }
 
@@ -65,8 +67,10 @@ pub enum ProgressKind {
 pub struct Look {
     /// Kind; `Auto` is decided by `terminal`.
     pub kind: ProgressKind,
-    /// Standard error is a terminal.
+    /// The stream written to is a terminal.
     pub terminal: bool,
+    /// Progress goes to standard output, warnings stay on standard error (`COMPOSE_STATUS_STDOUT`).
+    pub to_stdout: bool,
     /// Colours.
     pub style: Style,
     /// Leave pulls out.
@@ -77,6 +81,17 @@ pub struct Look {
     pub dry_run: bool,
     /// Leave warnings of orphans out.
     pub ignore_orphans: bool,
+}
+
+impl Look {
+    /// Progress is no result: that nobody reads it is no reason to stop.
+    fn write(self, text: &str) {
+        if self.to_stdout {
+            print::out(text).unwrap_or_default();
+        } else {
+            print::err(text);
+        }
+    }
 }
 
 /// Shows events.
@@ -117,7 +132,8 @@ impl Progress {
     pub fn say(&self, text: &str) {
         let mut block = self.block();
         let clear = block.clear();
-        print::err(&format!("{clear}{text}"));
+        self.look.write(&clear);
+        print::err(text);
     }
 
     /// Draws the block a last time; what comes later begins a new one.
@@ -129,7 +145,7 @@ impl Progress {
             // A thread that panicked drew badly and did no other harm.
             ticker.thread.join().unwrap_or_default();
             let mut block = self.block();
-            print::err(&block.last(Instant::now()));
+            self.look.write(&block.last(Instant::now()));
         }
     }
 
@@ -165,11 +181,12 @@ impl Progress {
         }
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, shared) = (Arc::clone(&stop), Arc::clone(&self.block));
+        let look = self.look;
         let draw = move || {
             while !stopped.load(Ordering::Relaxed) {
                 {
                     let mut block = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                    print::err(&block.frame(Instant::now()));
+                    look.write(&block.frame(Instant::now()));
                 }
                 std::thread::park_timeout(FRAME);
             }
@@ -205,14 +222,14 @@ impl Events for Progress {
             ProgressKind::Quiet => {}
             ProgressKind::Json => {
                 if let Ok(line) = serde_json::to_string(&event) {
-                    print::err(&format!("{line}\n"));
+                    self.look.write(&format!("{line}\n"));
                 }
             }
             ProgressKind::Tty => self.draw(&event),
             ProgressKind::Auto | ProgressKind::Plain => {
                 if let Some(line) = words::line(&event) {
                     let mode = if self.look.dry_run { " DRY-RUN MODE - " } else { "" };
-                    print::err(&format!("{mode}{line}\n"));
+                    self.look.write(&format!("{mode}{line}\n"));
                 }
             }
         }

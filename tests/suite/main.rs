@@ -13,6 +13,8 @@ mod host;
 #[cfg(test)]
 mod images;
 #[cfg(test)]
+mod loading;
+#[cfg(test)]
 mod one_off;
 #[cfg(test)]
 mod operate;

@@ -83,10 +83,11 @@ fn anchors_aliases_and_merge_keys_are_expanded() {
 }
 
 #[test]
-fn documents_are_separate_and_empty_ones_vanish() {
+fn documents_are_separate_and_empty_ones_are_null() {
     let (documents, said, _) = read("a: 1\n---\n---\nb: 2\n...\n");
     assert!(said.is_empty());
-    assert_eq!(documents.len(), 2);
+    assert_eq!(documents.len(), 3);
+    assert!(documents[1].is_null());
     assert!(read("# nothing\n").0.is_empty());
 }
 
