@@ -11,6 +11,7 @@ use crate::error::CliError;
 use crate::graph::Graph;
 use crate::model::normalise::{View, escape_dollars, printed};
 use crate::model::{self, Outcome};
+use crate::source::comments::Comments;
 use crate::source::load::LoadOptions;
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::{emit, template, toml};
@@ -199,7 +200,7 @@ fn text(args: &Args, root: &Node) -> String {
     match format {
         Format::Yaml => emit::yaml(&shown),
         Format::Json => emit::json_text(&emit::json(&shown)),
-        Format::Toml => toml::write(&shown),
+        Format::Toml => toml::write(&shown, &mut Comments::none()),
     }
 }
 

@@ -2,10 +2,14 @@
 //! **Invariant:** what is written reads back as the same values, in the same order.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod commented;
+
 use serde_json::{Map, Number, Value as Json};
 
 use super::node::{Node, Style, Tag, Value};
 use super::yaml;
+
+pub use commented::yaml_with_comments;
 
 /// The tree as JSON; key order is kept, numbers that JSON lacks (`.inf`) become text.
 pub fn json(node: &Node) -> Json {

@@ -2,6 +2,8 @@
 //! **Invariant:** every scalar keeps the file and the bytes it was written at; only `load` touches the disk.
 
 pub mod canonical;
+pub mod comments;
+pub mod convert;
 mod discover;
 pub mod dotenv;
 pub mod emit;

@@ -3,10 +3,16 @@
 //! `{ "!override" = value }` are YAML's tags. **Invariant:** every value keeps the bytes it was written at.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod explain;
+mod write;
+
 use std::ops::Range;
 
-use toml_edit::{Array, Document, DocumentMut, InlineTable, Item, Key, Table, TableLike, Value as Toml};
+use toml_edit::{Array, Document, Item, Key, Table, TableLike, Value as Toml};
+use toml_parser::Source;
+use toml_parser::lexer::TokenKind;
 
+use super::comments::Comments;
 use super::node::{Mapping, Node, Tag, Value};
 use super::span::{FileId, Span};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -15,172 +21,201 @@ const NULL: &str = "!null";
 const RESET: &str = "!reset";
 const OVERRIDE: &str = "!override";
 
+/// How many levels of tables and arrays a file may have, as in YAML.
+const DEEPEST: usize = 255;
+
 /// Reads a file: one tree, or none and the reason in `diagnostics`.
 pub fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Vec<Node> {
-    match Document::parse(text) {
-        Ok(document) => {
-            let all = Span::new(file, 0, text.trim_end().len());
-            let root = Node::map(Reader { file, text }.table(document.as_table(), all), all);
-            if root.as_map().is_some_and(Mapping::is_empty) {
-                Vec::new()
-            } else {
-                vec![root]
-            }
-        }
+    let document = match Document::parse(text) {
+        Ok(document) => document,
         Err(error) => {
-            let range = error.span().unwrap_or(0..0);
-            let end = range.end.max((range.start + 1).min(text.len()));
-            let message = error
-                .message()
-                .lines()
-                .next()
-                .unwrap_or("not valid TOML")
-                .to_owned();
-            let mut diagnostic =
-                Diagnostic::error("invalid-toml", message).at(Span::new(file, range.start, end));
-            if error.message().starts_with("duplicate key") {
-                diagnostic =
-                    diagnostic.help("remove one of them, or put the entries of both under one table");
-            }
-            diagnostics.push(diagnostic);
-            Vec::new()
+            diagnostics.append(explain::errors(file, text, &error));
+            return Vec::new();
         }
+    };
+    let all = Span::new(file, 0, text.trim_end().len());
+    let mut reader = Reader {
+        file,
+        text,
+        depth: 0,
+        said: Diagnostics::new(),
+    };
+    let root = Node::map(reader.table(document.as_table(), all), all);
+    let broken = reader.said.has_errors();
+    diagnostics.append(reader.said);
+    if broken || root.as_map().is_some_and(Mapping::is_empty) {
+        Vec::new()
+    } else {
+        vec![root]
     }
 }
 
-#[derive(Clone, Copy)]
+/// Where the comments of a file are.
+pub fn comments(text: &str) -> Vec<Range<usize>> {
+    let comments = Source::new(text)
+        .lex()
+        .filter(|token| token.kind() == TokenKind::Comment);
+    comments
+        .map(|token| token.span().start()..token.span().end())
+        .collect()
+}
+
+/// The tree as TOML text, with the comments that stand at its keys and items.
+pub fn write(node: &Node, comments: &mut Comments) -> String {
+    write::document(node, comments)
+}
+
 struct Reader<'a> {
     file: FileId,
     text: &'a str,
+    depth: usize,
+    said: Diagnostics,
 }
 
 impl Reader<'_> {
-    fn span(self, range: Option<Range<usize>>, otherwise: Span) -> Span {
+    fn span(&self, range: Option<Range<usize>>, otherwise: Span) -> Span {
         range.map_or(otherwise, |range| Span::new(self.file, range.start, range.end))
     }
 
-    fn table(self, table: &dyn TableLike, around: Span) -> Mapping {
+    fn table(&mut self, table: &dyn TableLike, around: Span) -> Mapping {
         let mut mapping = Mapping::new();
-        for (name, item) in table.iter() {
-            let key = self.span(table.key(name).and_then(Key::span), around);
-            mapping.insert(name, key, self.item(item, key));
+        if self.enter(around) {
+            for (name, item) in table.iter() {
+                let key = self.span(table.key(name).and_then(Key::span), around);
+                mapping.insert(name, key, self.item(item, key));
+            }
+            self.depth -= 1;
         }
         mapping
     }
 
-    fn item(self, item: &Item, around: Span) -> Node {
+    fn list(&mut self, array: &Array, around: Span) -> Vec<Node> {
+        if !self.enter(around) {
+            return Vec::new();
+        }
+        let items = array.iter().map(|item| self.value(item, around)).collect();
+        self.depth -= 1;
+        items
+    }
+
+    /// One level deeper, unless that is too deep: then the file is refused, once.
+    fn enter(&mut self, span: Span) -> bool {
+        if self.depth == DEEPEST {
+            if !self.said.has_errors() {
+                let message = format!("more than {DEEPEST} levels of nesting");
+                self.said.push(Diagnostic::error("invalid-toml", message).at(span));
+            }
+            return false;
+        }
+        self.depth += 1;
+        true
+    }
+
+    fn item(&mut self, item: &Item, around: Span) -> Node {
         let span = self.span(item.span(), around);
         match item {
             Item::None => Node::null(span),
             Item::Value(value) => self.value(value, span),
-            Item::Table(table) => tagged(Node::map(self.table(table, span), span)),
+            Item::Table(table) => self.mapping(table, span),
             Item::ArrayOfTables(tables) => {
                 let table = |table: &Table| {
                     let span = self.span(table.span(), span);
-                    Node::map(self.table(table, span), span)
+                    self.mapping(table, span)
                 };
                 Node::seq(tables.iter().map(table).collect(), span)
             }
         }
     }
 
-    fn value(self, value: &Toml, around: Span) -> Node {
+    fn mapping(&mut self, table: &dyn TableLike, span: Span) -> Node {
+        let node = Node::map(self.table(table, span), span);
+        self.tagged(node)
+    }
+
+    fn value(&mut self, value: &Toml, around: Span) -> Node {
         let span = self.span(value.span(), around);
-        let written = || self.text.get(span.start()..span.end()).unwrap_or_default();
+        let written = self.text.get(span.start()..span.end()).unwrap_or_default();
         match value {
             Toml::String(text) => Node::string(text.value().as_str(), span),
-            Toml::Integer(number) => Node::int(*number.value(), span),
-            Toml::Float(number) => Node::new(Value::Float(*number.value()), span).with_raw(written()),
+            Toml::Integer(number) => Node::int(*number.value(), span).with_raw(&yaml_number(written)),
+            Toml::Float(number) => {
+                Node::new(Value::Float(*number.value()), span).with_raw(&yaml_number(written))
+            }
             Toml::Boolean(value) => Node::bool(*value.value(), span),
-            Toml::Datetime(date) => Node::string(date.value().to_string(), span),
-            Toml::Array(array) => Node::seq(array.iter().map(|item| self.value(item, span)).collect(), span),
-            Toml::InlineTable(table) => tagged(Node::map(self.table(table, span), span)),
+            Toml::Datetime(_) => {
+                let message = format!("Compose has no dates, `{written}` is read as text");
+                let warning = Diagnostic::warning("date-as-text", message).at(span);
+                self.said
+                    .push(warning.help(format!("put it in quotes: \"{written}\"")));
+                Node::string(written, span)
+            }
+            Toml::Array(array) => Node::seq(self.list(array, span), span),
+            Toml::InlineTable(table) => self.mapping(table, span),
+        }
+    }
+
+    /// A table with one key that stands for something TOML lacks.
+    fn tagged(&mut self, mut node: Node) -> Node {
+        let span = node.span;
+        let Some(mapping) = node.as_map_mut() else {
+            return node;
+        };
+        let Some(tag) = [NULL, RESET, OVERRIDE]
+            .into_iter()
+            .find(|tag| mapping.contains_key(tag))
+        else {
+            return node;
+        };
+        let place = mapping.key_span(tag).unwrap_or(span);
+        let others = mapping.entries().filter(|(key, _)| *key != tag);
+        let other = others.map(|(_, entry)| entry.key_span).next();
+        if let Some(other) = other {
+            let message = format!("`{tag}` stands for the whole table and goes with no other key");
+            let error = Diagnostic::error("invalid-tag", message).label(other, "another key");
+            let error = error.secondary(place, "the tag");
+            self.said
+                .push(error.help("move the keys into the value of `\"!override\"`, or remove the tag"));
+            return node;
+        }
+        let Some(entry) = mapping.remove(tag) else {
+            return node;
+        };
+        let value = entry.node;
+        match tag {
+            OVERRIDE => Node {
+                tag: Some(Tag::Override),
+                ..value
+            },
+            RESET if value.as_bool() == Some(true) => Node {
+                tag: Some(Tag::Reset),
+                ..Node::null(span)
+            },
+            // `!reset []` of YAML: what is reset does not matter, but the tree stays the same.
+            RESET if matches!(&value.value, Value::Seq(_) | Value::Map(_)) => Node {
+                tag: Some(Tag::Reset),
+                ..value
+            },
+            NULL if value.as_bool() == Some(true) => Node::null(span),
+            tag => {
+                let message = format!("`{tag}` is switched on by `true`, this is {}", value.describe());
+                let error = Diagnostic::error("invalid-tag", message).at(value.span);
+                self.said.push(error.help(format!("write `{{ \"{tag}\" = true }}`")));
+                Node::null(span)
+            }
         }
     }
 }
 
-/// A table with one key that stands for something TOML lacks.
-fn tagged(mut node: Node) -> Node {
-    let span = node.span;
-    let Some(mapping) = node.as_map_mut().filter(|mapping| mapping.len() == 1) else {
-        return node;
-    };
-    if mapping.contains_key(NULL) {
-        return Node::null(span);
+/// A number of TOML in a form that YAML reads as the same number.
+fn yaml_number(written: &str) -> String {
+    let digits = written.replace('_', "");
+    let unsigned = digits.trim_start_matches('+');
+    match unsigned {
+        "inf" => ".inf".to_owned(),
+        "-inf" => "-.inf".to_owned(),
+        "nan" | "-nan" => ".nan".to_owned(),
+        _ => unsigned.to_owned(),
     }
-    if mapping.contains_key(RESET) {
-        return Node {
-            tag: Some(Tag::Reset),
-            ..Node::null(span)
-        };
-    }
-    match mapping.remove(OVERRIDE) {
-        Some(entry) => Node {
-            tag: Some(Tag::Override),
-            ..entry.node
-        },
-        None => node,
-    }
-}
-
-/// The tree as TOML text. Mappings become tables, those inside lists inline tables.
-pub fn write(node: &Node) -> String {
-    let mut document = DocumentMut::new();
-    if let Value::Map(mapping) = &node.value {
-        *document.as_table_mut() = to_table(mapping);
-        document.set_implicit(false);
-    }
-    document.to_string()
-}
-
-fn to_table(mapping: &Mapping) -> Table {
-    let mut table = Table::new();
-    for (key, node) in mapping.iter() {
-        let item = match &node.value {
-            Value::Map(inner) if node.tag.is_none() && !inner.is_empty() => Item::Table(to_table(inner)),
-            Value::Null
-            | Value::Bool(_)
-            | Value::Int(_)
-            | Value::Float(_)
-            | Value::String(_)
-            | Value::Seq(_)
-            | Value::Map(_) => Item::Value(to_value(node)),
-        };
-        table.insert(key, item);
-    }
-    let only_tables = mapping
-        .iter()
-        .all(|(_, node)| node.tag.is_none() && node.as_map().is_some_and(|map| !map.is_empty()));
-    table.set_implicit(only_tables);
-    table
-}
-
-fn to_value(node: &Node) -> Toml {
-    let value = match &node.value {
-        Value::Null => Toml::InlineTable(one(NULL, Toml::from(true))),
-        Value::Bool(value) => Toml::from(*value),
-        Value::Int(value) => Toml::from(*value),
-        Value::Float(value) => Toml::from(*value),
-        Value::String(text) => Toml::from(text.as_str()),
-        Value::Seq(items) => Toml::Array(items.iter().map(to_value).collect::<Array>()),
-        Value::Map(mapping) => Toml::InlineTable(
-            mapping
-                .iter()
-                .map(|(key, node)| (key.to_owned(), to_value(node)))
-                .collect::<InlineTable>(),
-        ),
-    };
-    match node.tag {
-        None => value,
-        Some(Tag::Reset) => Toml::InlineTable(one(RESET, Toml::from(true))),
-        Some(Tag::Override) => Toml::InlineTable(one(OVERRIDE, value)),
-    }
-}
-
-fn one(key: &str, value: Toml) -> InlineTable {
-    let mut table = InlineTable::new();
-    table.insert(key, value);
-    table
 }
 
 #[cfg(test)]
@@ -233,9 +268,9 @@ mod tests {
                 .and_then(|cpus| cpus.scalar_text().map(String::from)),
             Some("1.50".into())
         );
-        let (again, said, _) = read(&write(&node));
+        let (again, said, _) = read(&write(&node, &mut Comments::none()));
         assert_eq!(said, Vec::<String>::new());
-        assert_eq!(again.expect("a tree"), node, "{}", write(&node));
+        assert_eq!(again.expect("a tree"), node, "{}", write(&node, &mut Comments::none()));
     }
 
     #[test]
@@ -247,7 +282,7 @@ mod tests {
             emit::yaml(&node),
             "a: !reset null\nb: !override\n  - 1\nc: !override\n  d: 1\n"
         );
-        assert_eq!(read(&write(&node)).0, Some(node));
+        assert_eq!(read(&write(&node, &mut Comments::none())).0, Some(node));
     }
 
     #[test]

@@ -9,12 +9,14 @@
 
 mod explain;
 mod mapping;
+mod remarks;
 mod scalar;
 
 use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span as ParserSpan, StructureStyle, options};
 
+pub use self::remarks::{Remarks, remarks};
 use self::scalar::ScalarTag;
 use super::node::{Node, Step, Style, Tag, Value};
 use super::span::{FileId, Span};
