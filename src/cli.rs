@@ -97,8 +97,9 @@ pub enum Command {
     /// Build or rebuild services
     Build(commands::build::Args),
     /// Parse, resolve and print the compose file in canonical format
-    #[command(alias = "convert")]
     Config(commands::config::Args),
+    /// Turn a compose file from YAML into TOML, or from TOML into YAML
+    Convert(commands::convert::Args),
     /// Copy files between the host and a service's container
     Cp(commands::cp::Args),
     /// Create containers without starting them

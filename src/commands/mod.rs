@@ -21,6 +21,7 @@ mod work;
 pub mod attach;
 pub mod build;
 pub mod config;
+pub mod convert;
 pub mod cp;
 pub mod create;
 pub mod down;
@@ -104,6 +105,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Attach(args) => attach::run(&context, &args),
         Command::Build(args) => build::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
+        Command::Convert(args) => convert::run(&context, &args),
         Command::Cp(args) => cp::run(&context, &args),
         Command::Create(args) => create::run(&context, &args),
         Command::Down(args) => down::run(&context, &args),

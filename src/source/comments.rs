@@ -96,7 +96,8 @@ impl Comments {
     /// What is left in the order of the file: the comments at its end, and any that found no place.
     pub fn rest(&mut self) -> Vec<String> {
         let around = std::mem::take(&mut self.around).into_values();
-        let left = around.flat_map(|around| around.before.into_iter().chain(around.after).chain(around.below));
+        let left =
+            around.flat_map(|around| around.before.into_iter().chain(around.after).chain(around.below));
         let mut rest: Vec<String> = left.filter(|line| !line.is_empty()).collect();
         rest.append(&mut self.end);
         rest
@@ -206,11 +207,17 @@ impl<'a> Page<'a> {
     /// Whom a comment behind something belongs to: who begins on its line, else who ends there.
     fn owner_of_line(&self, line: usize, before: usize) -> Option<(Place, bool)> {
         let start = self.line_starts[line];
-        if let Some(first) = self.next(start).filter(|first| self.anchors[*first].place.start < before) {
+        if let Some(first) = self
+            .next(start)
+            .filter(|first| self.anchors[*first].place.start < before)
+        {
             return Some((self.innermost(first), true));
         }
         let ends_here = |anchor: &&Anchor| anchor.value_end > start && anchor.value_end <= before;
-        let earlier = self.anchors.iter().take_while(|anchor| anchor.place.start < start);
+        let earlier = self
+            .anchors
+            .iter()
+            .take_while(|anchor| anchor.place.start < start);
         let mut earlier = earlier;
         earlier.find(ends_here).map(|anchor| (anchor.place, false))
     }
@@ -232,9 +239,8 @@ impl<'a> Page<'a> {
         let closes = self.line(below).trim_start().starts_with([']', '}']);
         let column = at.start - self.line_starts[line];
         let Some(next) = next else {
-            let hangs = column > 0 || !self.is_set_apart(above);
             return match ended {
-                Some(previous) if hangs => Target::Below(previous.place),
+                Some(previous) if column > 0 => Target::Below(previous.place),
                 Some(_) | None => Target::End,
             };
         };

@@ -3,10 +3,12 @@
 //! never dropped: aliases are written out with a warning, several documents are refused.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::path::Path;
+
 use super::comments::Comments;
 use super::node::{Mapping, Node, Value};
-use super::span::{FileId, Span};
-use super::{emit, toml, yaml};
+use super::span::{FileId, SourceMap, Span};
+use super::{emit, env, toml, yaml};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// What a compose file is written in.
@@ -37,17 +39,22 @@ impl Language {
     }
 }
 
-/// `text`, which is written in `language`, in the other language; `None` with the reason in `diagnostics`.
-pub fn convert(
-    file: FileId,
-    text: &str,
-    language: Language,
-    diagnostics: &mut Diagnostics,
-) -> Option<String> {
-    match language {
-        Language::Yaml => yaml_to_toml(file, text, diagnostics),
-        Language::Toml => toml_to_yaml(file, text, diagnostics),
+/// The file at `path`, which holds `bytes` in `language`, in the other language; without that the reason is among what
+/// is said.
+pub fn convert(path: &Path, bytes: Vec<u8>, language: Language) -> (Option<String>, Diagnostics, SourceMap) {
+    let (mut sources, mut said) = (SourceMap::new(), Diagnostics::new());
+    let (text, fault) = env::decode_text(bytes);
+    let file = sources.add(path, text);
+    if let Some(offset) = fault {
+        said.push(env::not_utf8(path).at(Span::new(file, offset, offset + 1)));
+        return (None, said, sources);
     }
+    let text = &sources.file(file).text;
+    let converted = match language {
+        Language::Yaml => yaml_to_toml(file, text, &mut said),
+        Language::Toml => toml_to_yaml(file, text, &mut said),
+    };
+    (converted, said, sources)
 }
 
 fn toml_to_yaml(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Option<String> {
@@ -64,8 +71,12 @@ fn yaml_to_toml(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Opti
     let mut said = Diagnostics::new();
     let mut documents = yaml::parse(file, text, &mut said);
     if let [_, second, ..] = &documents[..] {
-        let message = format!("the file has {} documents, TOML has no form for that", documents.len());
-        let error = Diagnostic::error("several-documents", message).label(second.span, "the second begins here");
+        let message = format!(
+            "the file has {} documents, TOML has no form for that",
+            documents.len()
+        );
+        let error =
+            Diagnostic::error("several-documents", message).label(second.span, "the second begins here");
         said.push(error.help("write each into a file of its own and name them with `-f`, in this order"));
     }
     let root = mapping_root(documents.pop(), file, text);
@@ -106,7 +117,10 @@ fn empty_settings(root: &mut Node) {
         let Some(section) = root.get_mut(section).and_then(Node::as_map_mut) else {
             continue;
         };
-        for node in section.values_mut().filter(|node| node.is_null() && node.tag.is_none()) {
+        for node in section
+            .values_mut()
+            .filter(|node| node.is_null() && node.tag.is_none())
+        {
             node.value = Value::Map(Mapping::new());
         }
     }

@@ -348,6 +348,22 @@ fn profiles(options: &LoadOptions, environment: &Environment) -> Vec<String> {
         .collect()
 }
 
+/// The compose files that a command without `-f` and `COMPOSE_FILE` loads in `directory`; what is wrong with that is said.
+pub fn discovered(directory: &Path) -> (Vec<PathBuf>, Diagnostics) {
+    let mut disk = Disk::default();
+    let mut resolver = Resolver::new(&mut disk);
+    let files = discover::compose_files(directory, &mut resolver).unwrap_or_default();
+    (files, resolver.diagnostics)
+}
+
+/// The bytes of a compose file; `-` is standard input.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    Disk::default().read(path)
+}
+
 /// The file system and standard input, remembering what was asked of them.
 #[derive(Debug, Default)]
 struct Disk {

@@ -259,7 +259,7 @@ fn relative(from: &Path, to: &Path) -> PathBuf {
 }
 
 /// An error of the operating system in words, without its number.
-pub(super) fn reason(error: &io::Error) -> String {
+pub fn reason(error: &io::Error) -> String {
     if let io::ErrorKind::NotFound = error.kind() {
         return "no such file".to_owned();
     }

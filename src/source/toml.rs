@@ -103,7 +103,8 @@ impl Reader<'_> {
         if self.depth == DEEPEST {
             if !self.said.has_errors() {
                 let message = format!("more than {DEEPEST} levels of nesting");
-                self.said.push(Diagnostic::error("invalid-toml", message).at(span));
+                self.said
+                    .push(Diagnostic::error("invalid-toml", message).at(span));
             }
             return false;
         }
@@ -199,7 +200,8 @@ impl Reader<'_> {
             tag => {
                 let message = format!("`{tag}` is switched on by `true`, this is {}", value.describe());
                 let error = Diagnostic::error("invalid-tag", message).at(value.span);
-                self.said.push(error.help(format!("write `{{ \"{tag}\" = true }}`")));
+                self.said
+                    .push(error.help(format!("write `{{ \"{tag}\" = true }}`")));
                 Node::null(span)
             }
         }
@@ -270,7 +272,12 @@ mod tests {
         );
         let (again, said, _) = read(&write(&node, &mut Comments::none()));
         assert_eq!(said, Vec::<String>::new());
-        assert_eq!(again.expect("a tree"), node, "{}", write(&node, &mut Comments::none()));
+        assert_eq!(
+            again.expect("a tree"),
+            node,
+            "{}",
+            write(&node, &mut Comments::none())
+        );
     }
 
     #[test]
@@ -287,7 +294,7 @@ mod tests {
 
     #[test]
     fn errors_have_a_place() {
-        insta::assert_snapshot!(read("a = 1\na = 2\n").1.join("\n"), @r#"invalid-toml compose.toml:2:1 "a": duplicate key"#);
+        insta::assert_snapshot!(read("a = 1\na = 2\n").1.join("\n"), @r###"duplicate-key compose.toml:2:1 "a": the key `a` is given twice"###);
         insta::assert_snapshot!(read("[services]\nweb = {image: 1}\n").1.join("\n"), @r#"invalid-toml compose.toml:2:15 "1": missing assignment between key-value pairs, expected `=`"#);
         insta::assert_snapshot!(read("a = \n").1.join("\n"), @r#"invalid-toml compose.toml:1:5 "\n": string values must be quoted, expected literal string"#);
     }

@@ -3,18 +3,17 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::{flow_scalar, scalar};
-use crate::source::comments::{Comments, Place};
+use crate::source::comments::{Around, Comments, Place};
 use crate::source::node::{Entry, Mapping, Node, Style, Tag, Value};
 
-/// The tree as YAML text, with the comments that stand at its keys and items.
+/// A file's tree as YAML text, with the comments that stand at its keys and items. A file without keys is empty.
 pub fn yaml_with_comments(node: &Node, comments: &mut Comments) -> String {
     let mut printer = Printer {
         out: String::new(),
         comments,
     };
-    match &node.value {
-        Value::Map(mapping) if !mapping.is_empty() => printer.mapping(mapping, 0),
-        _ => printer.out.push_str(&super::yaml(node)),
+    if let Value::Map(mapping) = &node.value {
+        printer.mapping(mapping, 0);
     }
     let rest = printer.comments.rest();
     printer.lines(&rest, 0);
@@ -28,9 +27,9 @@ struct Printer<'a> {
 
 impl Printer<'_> {
     fn mapping(&mut self, mapping: &Mapping, indent: usize) {
-        for (key, entry) in mapping.entries() {
+        for (position, (key, entry)) in mapping.entries().enumerate() {
             let around = self.comments.take(Place::key(entry.key_span));
-            self.lines(&around.before, indent);
+            self.before(&around, indent, position == 0 && indent > 0);
             self.indent(indent);
             self.pair(key, entry, indent, around.after.as_deref());
             self.lines(&around.below, indent);
@@ -44,9 +43,9 @@ impl Printer<'_> {
     }
 
     fn sequence(&mut self, items: &[Node], indent: usize) {
-        for item in items {
+        for (position, item) in items.iter().enumerate() {
             let around = self.comments.take(Place::item(item.span));
-            self.lines(&around.before, indent);
+            self.before(&around, indent, position == 0);
             match &item.value {
                 Value::Map(mapping) if !mapping.is_empty() && item.tag.is_none() => {
                     self.lines(around.after.as_slice(), indent);
@@ -112,6 +111,12 @@ impl Printer<'_> {
             }
             None => self.end_line(&text, comment),
         }
+    }
+
+    /// What stands above; a blank line does not come between a key and the `first` thing below it.
+    fn before(&mut self, around: &Around, indent: usize, first: bool) {
+        let blank = around.before.iter().take_while(|line| line.is_empty()).count();
+        self.lines(&around.before[if first { blank } else { 0 }..], indent);
     }
 
     fn end_line(&mut self, text: &str, comment: Option<&str>) {

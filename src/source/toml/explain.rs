@@ -24,7 +24,11 @@ pub(super) fn errors(file: FileId, text: &str, error: &TomlError) -> Diagnostics
     let mut events = Vec::with_capacity(tokens.len());
     let mut faults: Vec<ParseError> = Vec::new();
     let deepest = u32::try_from(DEEPEST).unwrap_or(u32::MAX);
-    parse_document(&tokens, &mut RecursionGuard::new(&mut events, deepest), &mut faults);
+    parse_document(
+        &tokens,
+        &mut RecursionGuard::new(&mut events, deepest),
+        &mut faults,
+    );
     for event in &events {
         if event.kind() == EventKind::Scalar
             && let Some(raw) = source.get(event)
@@ -72,9 +76,14 @@ fn grammar(
         message = format!("{message}, expected {}", words.join(" or "));
     }
     let rest = text.get(at.start..).unwrap_or_default();
-    let end = at.end.max(at.start + rest.chars().next().map_or(0, char::len_utf8));
+    let end = at
+        .end
+        .max(at.start + rest.chars().next().map_or(0, char::len_utf8));
     let diagnostic = Diagnostic::error(CODE, message).at(Span::new(file, at.start, end));
-    let line_start = text.get(..at.start).and_then(|before| before.rfind('\n')).map_or(0, |at| at + 1);
+    let line_start = text
+        .get(..at.start)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |at| at + 1);
     let line = text[line_start..].lines().next().unwrap_or_default().trim();
     let is_yaml = line.starts_with("- ") || line.ends_with(':') || line.contains(": ") && !line.contains('=');
     if is_yaml {

@@ -194,24 +194,26 @@ impl Printer<'_> {
         let indent = std::mem::replace(&mut self.indent, "  ");
         for item in items {
             let around = self.comments.take(Place::item(item.span));
-            let within = self.hoisted(item);
+            let (above, below) = self.hoisted(item);
             self.lines(&around.before);
-            self.lines(&within);
+            self.lines(&above);
             self.line(&format!("{},", inline(item)), around.after.as_deref());
+            self.lines(&below);
             self.lines(&around.below);
         }
         self.indent = indent;
         format!("{}]{after}", std::mem::replace(&mut self.out, outer))
     }
 
-    /// The comments below an item that is written on one line.
-    fn hoisted(&mut self, node: &Node) -> Vec<String> {
-        let mut found = Vec::new();
+    /// The comments inside an item that is written on one line: those above or behind something, and those below.
+    fn hoisted(&mut self, node: &Node) -> (Vec<String>, Vec<String>) {
+        let (mut above, mut below) = (Vec::new(), Vec::new());
         let mut visit = |place: Place, node: &Node| {
             let around = self.comments.take(place);
-            let lines = around.before.into_iter().chain(around.after).chain(around.below);
-            found.extend(lines.filter(|line| !line.is_empty()));
-            found.extend(self.hoisted(node));
+            above.extend(around.before.into_iter().chain(around.after));
+            let (inner_above, inner_below) = self.hoisted(node);
+            above.extend(inner_above);
+            below.extend(inner_below.into_iter().chain(around.below));
         };
         match &node.value {
             Value::Map(mapping) => mapping
@@ -220,7 +222,8 @@ impl Printer<'_> {
             Value::Seq(items) => items.iter().for_each(|item| visit(Place::item(item.span), item)),
             Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {}
         }
-        found
+        above.retain(|line| !line.is_empty());
+        (above, below)
     }
 
     fn line(&mut self, text: &str, comment: Option<&str>) {
@@ -310,7 +313,11 @@ fn inline(node: &Node) -> String {
         None => plain(node),
         Some(Tag::Override) => format!("{{ {} = {} }}", quoted(OVERRIDE), plain(node)),
         Some(Tag::Reset) => {
-            let what = if node.is_scalar() { "true".to_owned() } else { plain(node) };
+            let what = if node.is_scalar() {
+                "true".to_owned()
+            } else {
+                plain(node)
+            };
             format!("{{ {} = {what} }}", quoted(RESET))
         }
     }
