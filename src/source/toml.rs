@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn errors_have_a_place() {
-        insta::assert_snapshot!(read("a = 1\na = 2\n").1.join("\n"), @r###"duplicate-key compose.toml:2:1 "a": the key `a` is given twice"###);
+        insta::assert_snapshot!(read("a = 1\na = 2\n").1.join("\n"), @r#"duplicate-key compose.toml:2:1 "a": the key `a` is given twice"#);
         insta::assert_snapshot!(read("[services]\nweb = {image: 1}\n").1.join("\n"), @r#"invalid-toml compose.toml:2:15 "1": missing assignment between key-value pairs, expected `=`"#);
         insta::assert_snapshot!(read("a = \n").1.join("\n"), @r#"invalid-toml compose.toml:1:5 "\n": string values must be quoted, expected literal string"#);
     }

@@ -46,16 +46,16 @@ impl Printer<'_> {
         for (position, item) in items.iter().enumerate() {
             let around = self.comments.take(Place::item(item.span));
             self.before(&around, indent, position == 0);
-            match &item.value {
-                Value::Map(mapping) if !mapping.is_empty() && item.tag.is_none() => {
-                    self.lines(around.after.as_slice(), indent);
-                    self.item_mapping(mapping, indent);
-                }
-                _ => {
-                    self.indent(indent);
-                    self.out.push('-');
-                    self.value(item, indent + 2, around.after.as_deref());
-                }
+            let mapping = item
+                .as_map()
+                .filter(|mapping| !mapping.is_empty() && item.tag.is_none());
+            if let Some(mapping) = mapping {
+                self.lines(around.after.as_slice(), indent);
+                self.item_mapping(mapping, indent);
+            } else {
+                self.indent(indent);
+                self.out.push('-');
+                self.value(item, indent + 2, around.after.as_deref());
             }
             self.lines(&around.below, indent);
         }
