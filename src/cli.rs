@@ -138,6 +138,8 @@ pub enum Command {
     Run(commands::run::Args),
     /// Change the number of replicas
     Scale(commands::scale::Args),
+    /// Print the JSON Schema of Compose files, for editors
+    Schema(commands::schema::Args),
     /// Start existing containers
     Start(commands::start::Args),
     /// Show what containers use of this machine

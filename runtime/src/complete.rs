@@ -117,6 +117,7 @@ pub fn complete(
         .iter()
         .map(|port| with_protocol(port))
         .collect();
+    exposed.extend(request.expose.iter().map(|port| with_protocol(port)));
     exposed.extend(
         request
             .ports

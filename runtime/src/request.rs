@@ -68,6 +68,10 @@ pub struct ContainerRequest {
     pub network: NetworkingRequest,
     /// Published ports.
     pub ports: Vec<PortRequest>,
+    /// Ports open to other containers, shown with those of the image: `80`, `53/udp`, `3000-3005`. Left out of records when
+    /// there are none, so that older containers keep their hash.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expose: Vec<String>,
     /// Name and address of `/etc/hosts`; `host-gateway` is the first bridge's address.
     pub extra_hosts: Vec<(String, String)>,
     /// `dns`, overrides the host's servers.
@@ -149,6 +153,7 @@ impl ContainerRequest {
             files: Vec::new(),
             network: NetworkingRequest::None,
             ports: Vec::new(),
+            expose: Vec::new(),
             extra_hosts: Vec::new(),
             dns: Vec::new(),
             dns_search: Vec::new(),

@@ -122,7 +122,7 @@ fn contexts(project: &Project, section: &Build) -> Result<BTreeMap<String, Named
 
 fn secrets(project: &Project, section: &Build) -> Result<BTreeMap<String, Vec<u8>>, ImageError> {
     let mut secrets = BTreeMap::new();
-    for key in &section.secrets {
+    for (id, key) in &section.secrets {
         let object = project
             .secrets
             .get(key)
@@ -143,7 +143,7 @@ fn secrets(project: &Project, section: &Build) -> Result<BTreeMap<String, Vec<u8
                 return Err(format!("secret {key} is external: there is no store of them").into());
             }
         };
-        secrets.insert(key.clone(), bytes);
+        secrets.insert(id.clone(), bytes);
     }
     Ok(secrets)
 }

@@ -41,6 +41,7 @@ pub mod restart;
 pub mod rm;
 pub mod run;
 pub mod scale;
+pub mod schema;
 pub mod start;
 pub mod stats;
 pub mod stop;
@@ -125,6 +126,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Rm(args) => rm::run(&context, &args),
         Command::Run(args) => run::run(&context, &args),
         Command::Scale(args) => scale::run(&context, &args),
+        Command::Schema(args) => schema::run(&context, &args),
         Command::Start(args) => start::run(&context, &args),
         Command::Stats(args) => stats::run(&context, &args),
         Command::Stop(args) => stop::run(&context, &args),

@@ -32,14 +32,10 @@ pub struct Build {
     pub additional_contexts: IndexMap<String, String>,
     /// `extra_hosts:`.
     pub extra_hosts: Vec<(String, String)>,
-    /// `secrets:` by key.
-    pub secrets: Vec<String>,
-    /// `platforms:`.
-    pub platforms: Vec<String>,
+    /// `secrets:`: the id that `RUN --mount` knows it by, and its key.
+    pub secrets: Vec<(String, String)>,
     /// `shm_size:` in bytes.
     pub shm_size: Option<u64>,
-    /// Keys read but not honoured, with span.
-    pub unsupported: Vec<(String, Span)>,
     /// Where the key stands.
     pub span: Span,
 }

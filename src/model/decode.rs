@@ -31,6 +31,7 @@ use super::fields::Fields;
 use super::name::{NetworkKey, ProjectName, ServiceName, VolumeKey};
 use super::network::Network;
 use super::project::Project;
+use super::schema::{CONFIG, SECRET};
 use crate::diagnostic::Diagnostics;
 use crate::source::node::Node;
 use crate::source::path::NodePath;
@@ -87,12 +88,12 @@ impl Project {
             }
         }
         for (name, fields) in file.members("configs") {
-            if let Some(object) = file_object::decode(name, &fields, context.lookup, &mut findings) {
+            if let Some(object) = file_object::decode(name, &fields, &CONFIG, context.lookup, &mut findings) {
                 project.configs.insert(name.to_owned(), object);
             }
         }
         for (name, fields) in file.members("secrets") {
-            if let Some(object) = file_object::decode(name, &fields, context.lookup, &mut findings) {
+            if let Some(object) = file_object::decode(name, &fields, &SECRET, context.lookup, &mut findings) {
                 project.secrets.insert(name.to_owned(), object);
             }
         }

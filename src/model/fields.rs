@@ -28,6 +28,11 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The mapping itself.
+    pub(in crate::model) fn node(&self) -> &'a Node {
+        self.node
+    }
+
     fn mapping(&self) -> Option<&'a Mapping> {
         self.node.as_map()
     }

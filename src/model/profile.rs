@@ -232,7 +232,7 @@ fn retain_used(project: &mut Project) {
             let built = service
                 .build
                 .as_ref()
-                .is_some_and(|build| build.secrets.contains(key));
+                .is_some_and(|build| build.secrets.iter().any(|(_, used)| used == key));
             built || service.secrets.iter().any(|mount| mount.source == *key)
         })
     });

@@ -5,8 +5,11 @@
 mod attached;
 mod build;
 mod deploy;
+pub(super) mod fate;
 mod file;
 mod hint;
+mod json;
+mod listing;
 mod service;
 pub(super) mod shape;
 mod value;
@@ -21,7 +24,10 @@ use crate::source::node::{Mapping, Node, Value};
 use crate::source::path::NodePath;
 use crate::source::span::Span;
 
-pub(in crate::model) use self::file::FILE;
+pub(in crate::model) use self::file::{CONFIG, FILE, NETWORK, SECRET, VOLUME};
+pub use self::json::json_schema;
+pub use self::listing::{Listed, keys, page};
+pub(in crate::model) use self::service::SERVICE;
 
 /// Checks a whole merged file against the Compose Specification; short and long forms are both welcome.
 /// With `raw`, variables have not been put in, and a value that holds one may become anything.

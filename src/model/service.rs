@@ -161,8 +161,6 @@ pub struct Service {
     pub mac_address: Option<String>,
     /// `runtime:`.
     pub runtime: Option<String>,
-    /// Keys the file has that this engine reads but cannot honour yet, with their span; the engine refuses or warns, never drops.
-    pub unsupported: Vec<(String, Span)>,
 }
 
 /// `pull_policy:`.

@@ -187,10 +187,14 @@ fn ports_of_image_and_request_are_exposed_once() {
     };
     let request = ContainerRequest {
         ports: vec![port(80, "tcp"), port(8443, "tcp")],
+        expose: vec!["80".to_owned(), "9000".to_owned(), "9001/udp".to_owned()],
         ..request()
     };
     let exposed = of(&request, &image(), &places()).unwrap().exposed;
-    assert_eq!(exposed, ["53/udp", "80/tcp", "8443/tcp", "99/tcp"]);
+    assert_eq!(
+        exposed,
+        ["53/udp", "80/tcp", "8443/tcp", "9000/tcp", "9001/udp", "99/tcp"]
+    );
 }
 
 #[test]

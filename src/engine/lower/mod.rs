@@ -177,6 +177,7 @@ fn request(
         files,
         network: rcompose_runtime::request::NetworkingRequest::None,
         ports: network::ports(service, diagnostics),
+        expose: service.expose.clone(),
         extra_hosts: service.extra_hosts.clone(),
         dns: service.dns.clone(),
         dns_search: service.dns_search.clone(),

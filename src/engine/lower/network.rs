@@ -39,11 +39,6 @@ pub(super) fn networking(
         let Some(name) = project.networks.get(key).map(|network| network.name.clone()) else {
             continue;
         };
-        if let Some(address) = &network.ipv6_address {
-            let message =
-                format!("ipv6_address {address} has no effect: containers have IPv4 addresses only");
-            diagnostics.push(Diagnostic::warning("no-ipv6", message).at(network.span));
-        }
         let address = match network.ipv4_address.as_deref().map(str::parse) {
             None => None,
             Some(Ok(address)) => Some(address),

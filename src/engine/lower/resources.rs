@@ -40,10 +40,6 @@ pub fn network_request(
         diagnostics.push(Diagnostic::error("network-driver", message).at(network.span));
         return None;
     }
-    if network.enable_ipv6 == Some(true) {
-        let message = format!("network {key} gets IPv4 addresses only");
-        diagnostics.push(Diagnostic::warning("no-ipv6", message).at(network.span));
-    }
     for option in network
         .driver_opts
         .keys()

@@ -8,28 +8,17 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::fields::Fields;
 use crate::model::file_object::{FileMount, FileObject, FileObjectSource};
 use crate::model::normalise::clean;
+use crate::model::schema::shape::Object;
 
 pub(super) fn decode(
     key: &str,
     fields: &Fields<'_>,
+    object: &'static Object,
     lookup: &dyn Fn(&str) -> Option<String>,
     findings: &mut Diagnostics,
 ) -> Option<FileObject> {
-    for option in ["driver", "template_driver"] {
-        if fields.has(option) {
-            findings.push(unsupported::bearable(
-                fields,
-                option,
-                "contents are taken as they are",
-            ));
-        }
-    }
+    unsupported::check(fields, object, findings);
     let source = if fields.flag("external") {
-        findings.push(unsupported::essential(
-            fields,
-            "external",
-            "there is no store of configs and secrets; use `file:` or `environment:`",
-        ));
         FileObjectSource::External
     } else if let Some(path) = fields.text("file") {
         FileObjectSource::File(Utf8PathBuf::from(path))

@@ -98,6 +98,10 @@ fn bind(volume: &Fields<'_>, findings: &mut Diagnostics) -> Option<MountSource> 
     }
     let options = volume.child("bind");
     let options = options.as_ref();
+    if let Some(options) = options.filter(|bind| bind.text("recursive") == Some("writable")) {
+        let why = "what is mounted below a read-only bind is read-only too";
+        findings.push(unsupported::bearable(options, "recursive", why));
+    }
     Some(MountSource::Bind {
         path: Utf8PathBuf::from(path),
         create_host_path: options.and_then(|bind| bind.choice("create_host_path")) != Some(false),

@@ -5,12 +5,14 @@ use super::unsupported;
 use crate::diagnostic::Diagnostics;
 use crate::model::fields::Fields;
 use crate::model::network::{IpamPool, Network};
+use crate::model::schema::NETWORK;
 use crate::model::service::ServiceNetwork;
 
 /// The drivers that exist here.
 const DRIVERS: [&str; 3] = ["bridge", "host", "none"];
 
 pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Option<Network> {
+    unsupported::check(fields, &NETWORK, findings);
     let driver = fields.owned("driver");
     if let Some(driver) = driver.as_deref().filter(|driver| !DRIVERS.contains(driver)) {
         let why = format!("there is no network driver `{driver}`; use `bridge`");
@@ -36,13 +38,6 @@ pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Option<
             findings.push(unsupported::bearable(
                 ipam,
                 "driver",
-                "addresses are given by rcompose",
-            ));
-        }
-        if ipam.has("options") {
-            findings.push(unsupported::bearable(
-                ipam,
-                "options",
                 "addresses are given by rcompose",
             ));
         }

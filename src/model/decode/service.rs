@@ -11,10 +11,13 @@ use super::{
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::fields::Fields;
 use crate::model::name::{NetworkKey, ServiceName};
+use crate::model::schema::SERVICE;
 use crate::model::service::{Condition, Dependency, Logging, Service};
 use crate::source::span::Span;
 
 pub(super) fn decode(name: &str, fields: &Fields<'_>, findings: &mut Diagnostics) -> Service {
+    unsupported::check(fields, &SERVICE, findings);
+    unsupported::values(fields, findings);
     let network_mode = namespace::network_mode(fields, findings);
     let mut networks: IndexMap<NetworkKey, _> = fields
         .members("networks")
@@ -104,7 +107,6 @@ pub(super) fn decode(name: &str, fields: &Fields<'_>, findings: &mut Diagnostics
         profiles: fields.texts("profiles"),
         mac_address: fields.owned("mac_address"),
         runtime: fields.owned("runtime"),
-        unsupported: unsupported::service(fields, findings),
     }
 }
 

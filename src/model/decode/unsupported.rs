@@ -1,212 +1,163 @@
-//! In: keys that are valid Compose, but that this engine cannot honour on this host. Out: an error where the service
-//! would not run as meant, else a warning, each at its line (code `unsupported-key`).
+//! In: keys that are valid Compose, and their fates. Out: an error where the service would not run as meant without a
+//! key, else a warning, each at its line (code `unsupported-key`). **Invariant:** what is left out is said.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::model::fields::Fields;
+use crate::model::schema::fate::Fate;
+use crate::model::schema::shape::{Object, Shape};
+use crate::source::node::Node;
+use crate::source::path::NodePath;
 use crate::source::span::Span;
 
-/// How much is lost without a key.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Loss {
-    /// The service would not run as meant.
-    Essential,
-    /// It runs, less well or less confined.
-    Bearable,
-}
-use Loss::{Bearable, Essential};
-
-/// Keys of a service that are refused or ignored whenever they are there.
-const SERVICE_KEYS: [(&str, Loss, &str); 14] = [
-    ("cpu_count", Bearable, "it is for Windows; use `cpus`"),
-    ("cpu_percent", Bearable, "it is for Windows; use `cpus`"),
-    ("cpu_rt_period", Bearable, "real-time scheduling is not set up"),
-    ("cpu_rt_runtime", Bearable, "real-time scheduling is not set up"),
-    ("credential_spec", Essential, "it is for Windows"),
-    (
-        "external_links",
-        Bearable,
-        "share a network with the other project instead",
-    ),
-    ("gpus", Essential, "GPUs are not passed into containers"),
-    ("isolation", Bearable, "it is for Windows"),
-    ("models", Essential, "language models are not run"),
-    (
-        "pre_start",
-        Essential,
-        "use a service with `depends_on` and `condition: service_completed_successfully`",
-    ),
-    ("provider", Essential, "providers are not run"),
-    (
-        "storage_opt",
-        Bearable,
-        "the size of a container's file system is not limited",
-    ),
-    (
-        "use_api_socket",
-        Essential,
-        "there is no engine API to give to the container",
-    ),
-    ("volume_driver", Bearable, "give each volume its driver"),
-];
-
-/// Finds what a service asks for in vain; gives back each key with its place.
-pub(super) fn service(fields: &Fields<'_>, findings: &mut Diagnostics) -> Vec<(String, Span)> {
-    let mut found = Found {
-        keys: Vec::new(),
+/// Finds every key of a normalised mapping, and of those below it, that its table leaves out.
+pub(super) fn check(fields: &Fields<'_>, object: &'static Object, findings: &mut Diagnostics) {
+    let mut walk = Walk {
+        base: fields.path(),
+        steps: Vec::new(),
         findings,
     };
-    for (key, loss, why) in SERVICE_KEYS {
-        if let Some(span) = fields.find_key(key) {
-            found.add(fields, key, span, loss, why);
-        }
-    }
-    if let Some(mode) = fields.text("userns_mode").filter(|mode| *mode != "host") {
-        let span = fields.value_span("userns_mode");
-        found.add(
-            fields,
-            "userns_mode",
-            span,
-            Bearable,
-            &format!("`{mode}` is not set up; users are the host's"),
-        );
-    }
-    if let Some(runtime) = fields
-        .text("runtime")
-        .filter(|runtime| !["runc", "rcompose"].contains(runtime))
-    {
-        let span = fields.value_span("runtime");
-        found.add(
-            fields,
-            "runtime",
-            span,
-            Essential,
-            &format!("there is no runtime `{runtime}`, remove the key"),
-        );
-    }
-    if let Some(logging) = fields.child("logging") {
-        let known = ["json-file", "local", "none"];
-        if let Some(driver) = logging.text("driver").filter(|driver| !known.contains(driver)) {
-            let span = logging.value_span("driver");
-            found.add(
-                &logging,
-                "driver",
-                span,
-                Bearable,
-                &format!("`{driver}` is not there; logs are kept as with `json-file`"),
-            );
-        }
-    }
-    deploy(fields, &mut found);
-    for (_, network) in fields.members("networks") {
-        for key in ["ipv6_address", "link_local_ips"] {
-            if let Some(span) = network.find_key(key) {
-                found.add(
-                    &network,
-                    key,
-                    span,
-                    Bearable,
-                    "IPv6 and link-local addresses are not set up",
-                );
-            }
-        }
-        if let Some(span) = network.find_key("driver_opts") {
-            found.add(
-                &network,
-                "driver_opts",
-                span,
-                Bearable,
-                "options of an endpoint have no effect",
-            );
-        }
-    }
-    if let Some(blkio) = fields.child("blkio_config")
-        && let Some(span) = blkio.find_key("weight_device")
-    {
-        found.add(
-            &blkio,
-            "weight_device",
-            span,
-            Bearable,
-            "weights of single devices are not set",
-        );
-    }
-    found.keys
+    walk.object(fields.node(), object);
 }
 
-fn deploy(fields: &Fields<'_>, found: &mut Found<'_>) {
-    let Some(deploy) = fields.child("deploy") else {
-        return;
-    };
-    if let Some(placement) = deploy.child("placement") {
-        for key in ["constraints", "preferences"] {
-            if let Some(span) = placement.find_key(key) {
-                found.add(
-                    &placement,
-                    key,
-                    span,
-                    Bearable,
-                    "there is one host only, everything is placed on it",
-                );
-            }
-        }
-    }
-    let reservations = deploy
-        .child("resources")
-        .and_then(|resources| resources.child("reservations"));
-    if let Some(reservations) = reservations {
-        if let Some(span) = reservations.find_key("devices") {
-            found.add(
-                &reservations,
-                "devices",
-                span,
-                Essential,
-                "GPUs are not passed into containers",
-            );
-        }
-        if let Some(span) = reservations.find_key("generic_resources") {
-            found.add(
-                &reservations,
-                "generic_resources",
-                span,
-                Bearable,
-                "there is one host only",
-            );
-        }
-    }
+/// One step below the base.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
 }
 
-struct Found<'a> {
-    keys: Vec<(String, Span)>,
+/// Paths are only made for findings: most projects have none.
+struct Walk<'a> {
+    base: &'a NodePath,
+    steps: Vec<Step<'a>>,
     findings: &'a mut Diagnostics,
 }
 
-impl Found<'_> {
-    fn add(&mut self, parent: &Fields<'_>, key: &str, span: Span, loss: Loss, why: &str) {
-        self.keys.push((key.to_owned(), span));
-        self.findings.push(finding(parent, key, span, loss, why));
+impl<'a> Walk<'a> {
+    fn object(&mut self, node: &'a Node, object: &'static Object) {
+        let entries = node.as_map().into_iter().flat_map(|mapping| mapping.entries());
+        for (name, entry) in entries {
+            let Some(key) = object.key(name) else { continue };
+            match key.fate {
+                Fate::Honoured | Fate::Limited(_) => {
+                    self.below(Step::Key(name), &entry.node, &key.shape);
+                }
+                Fate::Ignored(_) | Fate::Refused(_) | Fate::Windows(_) => {
+                    let path = self.path().key(name);
+                    self.findings.push(finding(&path, entry.key_span, key.fate));
+                }
+            }
+        }
+    }
+
+    fn below(&mut self, step: Step<'a>, node: &'a Node, shape: &Shape) {
+        self.steps.push(step);
+        self.value(node, shape);
+        self.steps.pop();
+    }
+
+    fn value(&mut self, node: &'a Node, shape: &Shape) {
+        if let Shape::Object(object) = shape {
+            self.object(node, object);
+        } else if let Shape::Map(inner) = shape {
+            for (name, value) in node.as_map().into_iter().flat_map(|mapping| mapping.iter()) {
+                self.below(Step::Key(name), value, inner);
+            }
+        } else if let Shape::List(inner) = shape {
+            for (index, item) in node.as_seq().into_iter().flatten().enumerate() {
+                self.below(Step::Index(index), item, inner);
+            }
+        } else if let Shape::OrText(inner)
+        | Shape::OrPort(inner)
+        | Shape::OrNames(inner)
+        | Shape::OrInteger(inner)
+        | Shape::OrNull(inner) = shape
+        {
+            self.value(node, inner);
+        }
+    }
+
+    fn path(&self) -> NodePath {
+        self.steps
+            .iter()
+            .fold(self.base.clone(), |path, step| match step {
+                Step::Key(name) => path.key(name),
+                Step::Index(index) => path.index(*index),
+            })
     }
 }
 
-fn finding(parent: &Fields<'_>, key: &str, span: Span, loss: Loss, why: &str) -> Diagnostic {
-    let path = parent.path().key(key);
-    let (severity, message) = match loss {
-        Essential => (Severity::Error, format!("{path} cannot be honoured here")),
-        Bearable => (Severity::Warning, format!("{path} has no effect here")),
+fn finding(path: &NodePath, span: Span, fate: Fate) -> Diagnostic {
+    let (severity, message) = match fate {
+        Fate::Refused(_) => (Severity::Error, format!("{path} cannot be honoured here")),
+        Fate::Honoured | Fate::Limited(_) | Fate::Ignored(_) | Fate::Windows(_) => {
+            (Severity::Warning, format!("{path} has no effect here"))
+        }
     };
-    let mut finding = Diagnostic::warning("unsupported-key", message).at(span).help(why);
+    let help = match fate {
+        Fate::Windows(instead) => format!("it is for Windows; {instead}"),
+        Fate::Honoured | Fate::Limited(_) | Fate::Ignored(_) | Fate::Refused(_) => fate.remark().to_owned(),
+    };
+    let mut finding = Diagnostic::warning("unsupported-key", message)
+        .at(span)
+        .help(help);
     finding.severity = severity;
     finding
 }
 
-/// A value of a resource that cannot be had, as an error.
-pub(super) fn essential(parent: &Fields<'_>, key: &str, why: &str) -> Diagnostic {
-    finding(parent, key, parent.value_span(key), Essential, why)
+/// Finds values of a service beyond the limits of keys that are read elsewhere, or not at all.
+pub(super) fn values(service: &Fields<'_>, findings: &mut Diagnostics) {
+    if let Some(mode) = service.text("userns_mode").filter(|mode| *mode != "host") {
+        let why = format!("`{mode}` is not set up; users are the host's");
+        findings.push(bearable(service, "userns_mode", &why));
+    }
+    if let Some(runtime) = service
+        .text("runtime")
+        .filter(|runtime| !["runc", "rcompose"].contains(runtime))
+    {
+        let why = format!("there is no runtime `{runtime}`, remove the key");
+        findings.push(essential(service, "runtime", &why));
+    }
+    if let Some(logging) = service.child("logging") {
+        let known = ["json-file", "local", "none"];
+        if let Some(driver) = logging.text("driver").filter(|driver| !known.contains(driver)) {
+            let why = format!("`{driver}` is not there; logs are kept as with `json-file`");
+            findings.push(bearable(&logging, "driver", &why));
+        }
+    }
+    if let Some(deploy) = service.child("deploy") {
+        let why = match deploy.text("mode") {
+            Some("global") => Some("there is one host only; `replicas` says how many containers there are"),
+            Some("replicated-job" | "global-job") => {
+                Some("a job is run like any service; `depends_on` can wait for its end")
+            }
+            _ => None,
+        };
+        if let Some(why) = why {
+            findings.push(bearable(&deploy, "mode", why));
+        }
+        if deploy.text("endpoint_mode") == Some("vip") {
+            let why = "names resolve to the replicas themselves, in turns (`dnsrr`)";
+            findings.push(bearable(&deploy, "endpoint_mode", why));
+        }
+    }
 }
 
-/// A value of a resource that is ignored, as a warning.
+/// A value beyond the limits of its key that cannot be done without, as an error.
+pub(super) fn essential(parent: &Fields<'_>, key: &str, why: &str) -> Diagnostic {
+    let mut finding = bearable(parent, key, why);
+    finding.severity = Severity::Error;
+    finding.message = format!("{} cannot be honoured here", parent.path().key(key));
+    finding
+}
+
+/// A value beyond the limits of its key that is ignored, as a warning.
 pub(super) fn bearable(parent: &Fields<'_>, key: &str, why: &str) -> Diagnostic {
-    finding(parent, key, parent.value_span(key), Bearable, why)
+    let message = format!("{} has no effect here", parent.path().key(key));
+    Diagnostic::warning("unsupported-key", message)
+        .at(parent.value_span(key))
+        .help(why)
 }
 
 /// The name of a resource on the host; an empty one is an error.

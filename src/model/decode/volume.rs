@@ -4,9 +4,11 @@
 use super::unsupported;
 use crate::diagnostic::Diagnostics;
 use crate::model::fields::Fields;
+use crate::model::schema::VOLUME;
 use crate::model::volume::Volume;
 
 pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Option<Volume> {
+    unsupported::check(fields, &VOLUME, findings);
     let driver = fields.owned("driver");
     if let Some(driver) = driver.as_deref().filter(|driver| *driver != "local") {
         let why = format!("there is no volume driver `{driver}`; use `local`");

@@ -15,8 +15,8 @@ static FILE_MOUNT: Object = Object {
     keys: &[
         key("source", Text),
         key("target", Text),
-        key("uid", Text),
-        key("gid", Text),
+        key("uid", Text).within("a number"),
+        key("gid", Text).within("a number"),
         key("mode", Mode),
     ],
     required: &[],
@@ -27,7 +27,11 @@ static FILE_MOUNT: Object = Object {
 /// One entry of `devices:`.
 pub(super) static DEVICE: Object = Object {
     title: "a device",
-    keys: &[key("source", Text), key("target", Text), key("permissions", Text)],
+    keys: &[
+        key("source", Text).within("a device file; no CDI names"),
+        key("target", Text),
+        key("permissions", Text),
+    ],
     required: &["source"],
     always: &[],
     extensible: true,
@@ -38,14 +42,14 @@ pub(super) static SERVICE_NETWORK: Object = Object {
     title: "a network of a service",
     keys: &[
         key("aliases", Texts),
-        key("driver_opts", TextMap),
+        key("driver_opts", TextMap).ignored("options of an endpoint have no effect"),
         key("gw_priority", Integer(i64::MIN, i64::MAX)),
         key("interface_name", Text),
         key("ipv4_address", Text),
-        key("ipv6_address", Text),
-        key("link_local_ips", Texts),
+        key("ipv6_address", Text).ignored("IPv6 and link-local addresses are not set up"),
+        key("link_local_ips", Texts).ignored("IPv6 and link-local addresses are not set up"),
         key("mac_address", Text),
-        key("priority", Integer(i64::MIN, i64::MAX)),
+        key("priority", Integer(i64::MIN, i64::MAX)).within("among networks of one `gw_priority`"),
     ],
     required: &[],
     always: &[],
@@ -56,13 +60,13 @@ pub(super) static SERVICE_NETWORK: Object = Object {
 pub(super) static PORT: Object = Object {
     title: "a port",
     keys: &[
-        key("name", Text),
-        key("mode", Text),
+        key("name", Text).within("a note for readers, shown by `config`"),
+        key("mode", Text).within("`ingress` and `host` are the same on one host"),
         key("host_ip", Text),
         key("target", Integer(0, 65535)),
         key("published", NumberOrText),
-        key("protocol", Text),
-        key("app_protocol", Text),
+        key("protocol", Text).within("`tcp` and `udp`"),
+        key("app_protocol", Text).within("a note for readers, shown by `config`"),
     ],
     required: &[],
     always: &[],
@@ -76,11 +80,12 @@ pub(super) static VOLUME: Object = Object {
         key(
             "type",
             Word(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"]),
-        ),
+        )
+        .within("`bind`, `volume`, `tmpfs` and `image`"),
         key("source", Text),
         key("target", Text),
         key("read_only", Flag),
-        key("consistency", Text),
+        key("consistency", Text).within("a bind is the host's own directory, always consistent"),
         key("bind", Obj(&VOLUME_BIND)),
         key("volume", Obj(&VOLUME_VOLUME)),
         key("tmpfs", Obj(&VOLUME_TMPFS)),
@@ -94,13 +99,14 @@ pub(super) static VOLUME: Object = Object {
 static VOLUME_BIND: Object = Object {
     title: "the bind options of a volume",
     keys: &[
-        key("selinux", Word(&["z", "Z"])),
+        key("selinux", Word(&["z", "Z"])).ignored("files are not relabelled"),
         key("propagation", Text),
         key("create_host_path", OptOut),
         key(
             "recursive",
             Word(&["enabled", "disabled", "writable", "readonly"]),
-        ),
+        )
+        .within("all but `writable`"),
     ],
     required: &[],
     always: &[],
@@ -110,7 +116,7 @@ static VOLUME_BIND: Object = Object {
 static VOLUME_VOLUME: Object = Object {
     title: "the volume options of a volume",
     keys: &[
-        key("labels", Pairs(false)),
+        key("labels", Pairs(false)).ignored("label the volume under `volumes:` at the top level"),
         key("nocopy", Flag),
         key("subpath", Text),
     ],

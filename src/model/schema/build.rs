@@ -1,42 +1,59 @@
 //! The keys of `build:`, in the order they are printed (Compose Build Specification).
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::attached::FILE_MOUNTS;
 use super::service::ULIMITS;
-use super::shape::Shape::{Bytes, Flag, FlagOrText, Hosts, Pairs, Ssh, Text, TextOrTexts, Texts};
+use super::shape::Shape::{
+    Bytes, Flag, FlagOrText, Hosts, List, Mode, Object as Obj, OrText, Pairs, Ssh, Text, TextOrTexts, Texts,
+};
 use super::shape::{Object, key};
 
 /// `build:` of a service.
 pub(super) static BUILD: Object = Object {
     title: "a build",
     keys: &[
-        key("context", Text),
+        key("context", Text).within("a directory of this host"),
         key("dockerfile", Text),
         key("dockerfile_inline", Text),
-        key("entitlements", Texts),
+        key("entitlements", Texts).ignored("builds have no entitlements"),
         key("args", Pairs(true)),
-        key("provenance", FlagOrText),
-        key("sbom", FlagOrText),
-        key("ssh", Ssh),
+        key("provenance", FlagOrText).within("`false`: no attestation is made"),
+        key("sbom", FlagOrText).within("`false`: no attestation is made"),
+        key("ssh", Ssh).ignored("no SSH agent is forwarded into builds"),
         key("labels", Pairs(false)),
-        key("cache_from", Texts),
-        key("cache_to", Texts),
+        key("cache_from", Texts).ignored("the local layer cache is used"),
+        key("cache_to", Texts).ignored("the local layer cache is used"),
         key("no_cache", Flag),
-        key("no_cache_filter", TextOrTexts),
-        key("additional_contexts", Pairs(false)),
+        key("no_cache_filter", TextOrTexts).ignored("use `no_cache` for the whole build"),
+        key("additional_contexts", Pairs(false)).within("directories, `docker-image://` and `service:`"),
         key("pull", Flag),
         key("extra_hosts", Hosts),
-        key("isolation", Text),
+        key("isolation", Text).windows("leave it out"),
         key("network", Text),
         key("target", Text),
-        key("secrets", FILE_MOUNTS),
+        key("secrets", List(&OrText(&Obj(&SECRET)))),
         key("shm_size", Bytes),
         key("tags", Texts),
-        key("ulimits", ULIMITS),
-        key("platforms", Texts),
-        key("privileged", Flag),
+        key("ulimits", ULIMITS).ignored("builds run with the host's limits"),
+        key("platforms", Texts).ignored("images are built for this host's platform"),
+        key("privileged", Flag).ignored("builds run with the default capabilities"),
     ],
     required: &[],
     always: &[],
     extensible: true,
 };
+
+static SECRET: Object = Object {
+    title: "a secret of a build",
+    keys: &[
+        key("source", Text),
+        key("target", Text),
+        key("uid", Text).ignored(SAID_BY_THE_MOUNT),
+        key("gid", Text).ignored(SAID_BY_THE_MOUNT),
+        key("mode", Mode).ignored(SAID_BY_THE_MOUNT),
+    ],
+    required: &[],
+    always: &[],
+    extensible: true,
+};
+
+const SAID_BY_THE_MOUNT: &str = "write it in the Dockerfile: `RUN --mount=type=secret,uid=…,gid=…,mode=…`";

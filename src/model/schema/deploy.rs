@@ -11,15 +11,15 @@ use super::shape::{Key, Object, key};
 pub(super) static DEPLOY: Object = Object {
     title: "a deploy section",
     keys: &[
-        key("mode", Text),
+        key("mode", Text).within("every service is `replicated`, on one host"),
         key("replicas", Count),
-        key("labels", Pairs(false)),
-        key("update_config", Obj(&UPDATE)),
-        key("rollback_config", Obj(&UPDATE)),
+        key("labels", Pairs(false)).ignored("containers get the labels of the service's `labels`"),
+        key("update_config", Obj(&UPDATE)).ignored("replicas are not replaced in turns"),
+        key("rollback_config", Obj(&UPDATE)).ignored("an `up` that fails is not rolled back"),
         key("resources", Obj(&RESOURCES)),
         key("restart_policy", Obj(&RESTART_POLICY)),
         key("placement", Obj(&PLACEMENT)),
-        key("endpoint_mode", Text),
+        key("endpoint_mode", Text).within("`dnsrr`: names resolve to the replicas themselves"),
     ],
     required: &[],
     always: &[],
@@ -67,10 +67,10 @@ static LIMITS: Object = Object {
 static RESERVATIONS: Object = Object {
     title: "resource reservations",
     keys: &[
-        key("cpus", Decimal),
+        key("cpus", Decimal).ignored("processors are not set aside; use `cpu_shares`"),
         key("memory", BytesText),
-        key("devices", List(&Obj(&DEVICE_REQUEST))),
-        key("generic_resources", List(&Obj(&GENERIC_RESOURCE))),
+        key("devices", List(&Obj(&DEVICE_REQUEST))).refused("GPUs are not passed into containers"),
+        key("generic_resources", List(&Obj(&GENERIC_RESOURCE))).ignored("there is one host only"),
     ],
     required: &[],
     always: &[],
@@ -131,12 +131,14 @@ static RESTART_POLICY: Object = Object {
     extensible: true,
 };
 
+const ONE_HOST: &str = "there is one host only, everything is placed on it";
+
 static PLACEMENT: Object = Object {
     title: "a placement",
     keys: &[
-        key("constraints", Texts),
-        key("preferences", List(&Obj(&PREFERENCE))),
-        key("max_replicas_per_node", Integer(0, i64::MAX)),
+        key("constraints", Texts).ignored(ONE_HOST),
+        key("preferences", List(&Obj(&PREFERENCE))).ignored(ONE_HOST),
+        key("max_replicas_per_node", Integer(0, i64::MAX)).ignored(ONE_HOST),
     ],
     required: &[],
     always: &[],

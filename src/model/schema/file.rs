@@ -8,19 +8,23 @@ use super::shape::Shape::{
 };
 use super::shape::{Object, key};
 
+const NO_STORE: &str = "there is no store of configs and secrets; use `file:` or `environment:`";
+const NAME_IN_A_STORE: &str = "shown by `config`; there is no store that would need it";
+
 /// A whole file.
 pub(in crate::model) static FILE: Object = Object {
     title: "a Compose file",
     keys: &[
         key("name", Text),
-        key("version", Text),
+        key("version", Text).ignored("it is obsolete; remove the line"),
         key("include", List(&OrText(&Obj(&INCLUDE)))),
         key("services", Map(&Obj(&SERVICE))),
         key("networks", Map(&OrNull(&Obj(&NETWORK)))),
         key("volumes", Map(&OrNull(&Obj(&VOLUME)))),
         key("secrets", Map(&Obj(&SECRET))),
         key("configs", Map(&Obj(&CONFIG))),
-        key("models", Map(&Obj(&MODEL))),
+        key("models", Map(&Obj(&MODEL)))
+            .refused("language models are not run; said where a service uses one"),
     ],
     required: &[],
     always: &[],
@@ -39,19 +43,19 @@ static INCLUDE: Object = Object {
     extensible: false,
 };
 
-static NETWORK: Object = Object {
+pub(in crate::model) static NETWORK: Object = Object {
     title: "a network",
     keys: &[
         key("name", Text),
-        key("driver", Text),
-        key("driver_opts", TextMap),
+        key("driver", Text).within("`bridge`"),
+        key("driver_opts", TextMap).within("name of the bridge, MTU, and traffic between containers"),
         key("ipam", Obj(&IPAM)),
         key("external", External),
         key("internal", Flag),
-        key("attachable", Flag),
+        key("attachable", Flag).within("every network can be joined"),
         key("labels", Pairs(false)),
-        key("enable_ipv4", Choice),
-        key("enable_ipv6", Choice),
+        key("enable_ipv4", Choice).within("`true`: addresses are IPv4 only"),
+        key("enable_ipv6", Choice).within("`false`: addresses are IPv4 only"),
     ],
     required: &[],
     always: &[],
@@ -61,9 +65,9 @@ static NETWORK: Object = Object {
 static IPAM: Object = Object {
     title: "an ipam section",
     keys: &[
-        key("driver", Text),
-        key("config", List(&Obj(&IPAM_POOL))),
-        key("options", Map(&Text)),
+        key("driver", Text).within("`default`"),
+        key("config", List(&Obj(&IPAM_POOL))).within("the first IPv4 pool"),
+        key("options", Map(&Text)).ignored("addresses are given by rcompose"),
     ],
     required: &[],
     always: &[],
@@ -83,12 +87,12 @@ static IPAM_POOL: Object = Object {
     extensible: true,
 };
 
-static VOLUME: Object = Object {
+pub(in crate::model) static VOLUME: Object = Object {
     title: "a volume",
     keys: &[
         key("name", Text),
-        key("driver", Text),
-        key("driver_opts", TextMap),
+        key("driver", Text).within("`local`"),
+        key("driver_opts", TextMap).within("`type`, `o` and `device` of a bind or tmpfs"),
         key("external", External),
         key("labels", Pairs(false)),
     ],
@@ -97,33 +101,33 @@ static VOLUME: Object = Object {
     extensible: true,
 };
 
-static SECRET: Object = Object {
+pub(in crate::model) static SECRET: Object = Object {
     title: "a secret",
     keys: &[
-        key("name", Text),
+        key("name", Text).within(NAME_IN_A_STORE),
         key("file", Text),
         key("environment", Text),
-        key("external", External),
-        key("labels", Pairs(false)),
-        key("driver", Text),
-        key("driver_opts", TextMap),
-        key("template_driver", Text),
+        key("external", External).refused(NO_STORE),
+        key("labels", Pairs(false)).ignored("there is no store to find it in by labels"),
+        key("driver", Text).ignored("contents are taken as they are"),
+        key("driver_opts", TextMap).ignored("contents are taken as they are"),
+        key("template_driver", Text).ignored("contents are taken as they are"),
     ],
     required: &[],
     always: &[],
     extensible: true,
 };
 
-static CONFIG: Object = Object {
+pub(in crate::model) static CONFIG: Object = Object {
     title: "a config",
     keys: &[
-        key("name", Text),
+        key("name", Text).within(NAME_IN_A_STORE),
         key("file", Text),
         key("environment", Text),
         key("content", Text),
-        key("external", External),
-        key("labels", Pairs(false)),
-        key("template_driver", Text),
+        key("external", External).refused(NO_STORE),
+        key("labels", Pairs(false)).ignored("there is no store to find it in by labels"),
+        key("template_driver", Text).ignored("contents are taken as they are"),
     ],
     required: &[],
     always: &[],

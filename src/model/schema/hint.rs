@@ -1,9 +1,8 @@
 //! In: what was written in the wrong place or form. Out: the words that say what was probably meant.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::FILE;
-use super::service::SERVICE;
 use super::shape::{Object, Shape};
+use super::{FILE, SERVICE};
 use crate::diagnostic::nearest;
 use crate::source::node::{Node, Value};
 

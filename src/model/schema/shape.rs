@@ -2,6 +2,8 @@
 //! **Invariant:** the tables that use this are constants; nothing here looks at a file.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::fate::Fate;
+
 /// What a value may be, and what it is printed as.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::model) enum Shape {
@@ -112,20 +114,28 @@ pub(in crate::model) struct Key {
     pub(in crate::model) name: &'static str,
     /// What it holds.
     pub(in crate::model) shape: Shape,
+    /// What becomes of it here.
+    pub(in crate::model) fate: Fate,
 }
 
-/// A key for the tables.
+/// A key for the tables, honoured unless something else is said of it.
 pub(in crate::model) const fn key(name: &'static str, shape: Shape) -> Key {
-    Key { name, shape }
+    Key {
+        name,
+        shape,
+        fate: Fate::Honoured,
+    }
 }
 
 impl Object {
+    /// A key by its name.
+    pub(in crate::model) fn key(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
     /// The shape of a key.
     pub(in crate::model) fn shape(&self, name: &str) -> Option<&'static Shape> {
-        self.keys
-            .iter()
-            .find(|key| key.name == name)
-            .map(|key| &key.shape)
+        self.key(name).map(|key| &key.shape)
     }
 }
 

@@ -134,7 +134,7 @@ fn a_variable_not_put_in_may_become_anything() {
 
 #[test]
 fn hints_know_typos_synonyms_and_places() {
-    let service = service::SERVICE.keys.iter().map(|key| key.name);
+    let service = SERVICE.keys.iter().map(|key| key.name);
     assert!(service.clone().count() > 90 && service.clone().any(|key| key == "pre_start"));
     let table = [
         ("prots", "did you mean `ports`?"),
@@ -149,11 +149,7 @@ fn hints_know_typos_synonyms_and_places() {
         ("whatever", "keys of your own must begin with `x-`"),
     ];
     for (key, help) in table {
-        assert_eq!(
-            hint::unknown_key(key, &service::SERVICE).as_deref(),
-            Some(help),
-            "{key}"
-        );
+        assert_eq!(hint::unknown_key(key, &SERVICE).as_deref(), Some(help), "{key}");
     }
     assert_eq!(
         hint::unknown_key("image", &FILE).as_deref(),
@@ -176,4 +172,86 @@ fn hints_know_typos_synonyms_and_places() {
     for (word, meant) in words {
         assert_eq!(hint::word(word, &conditions), meant, "{word}");
     }
+}
+
+type Told = std::collections::BTreeSet<(&'static str, &'static str)>;
+
+fn collect(object: &'static Object, told: &mut Told) {
+    for key in object.keys {
+        told.insert((object.title, key.name));
+        inner(&key.shape, told);
+    }
+}
+fn inner(shape: &'static Shape, told: &mut Told) {
+    match shape {
+        Shape::Object(object) => collect(object, told),
+        Shape::Map(shape)
+        | Shape::List(shape)
+        | Shape::OrText(shape)
+        | Shape::OrPort(shape)
+        | Shape::OrNames(shape)
+        | Shape::OrInteger(shape)
+        | Shape::OrNull(shape) => inner(shape, told),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_key_has_one_sentence_about_it() {
+    let mut sentences = 0;
+    for listed in keys() {
+        assert!(
+            listed.about.ends_with('.') && listed.about.len() > 5,
+            "{} has no sentence in about.txt",
+            listed.path
+        );
+        sentences += 1;
+    }
+    assert!(sentences > 300);
+    let words = include_str!("about.txt");
+    let titles: Vec<&str> = words.lines().filter(|line| line.starts_with('[')).collect();
+    let mut told = Told::new();
+    collect(&FILE, &mut told);
+    let lines = words.lines().filter(|line| !line.is_empty()).count();
+    assert_eq!(
+        lines - titles.len(),
+        told.len(),
+        "about.txt tells of keys that are not there"
+    );
+}
+
+/// The keys of the specification's own schema, as of the date in the file's head. How to take them anew stands there too.
+#[test]
+fn every_key_of_the_specification_has_a_fate() {
+    let ours: std::collections::BTreeSet<String> = keys().into_iter().map(|listed| listed.path).collect();
+    let specification = include_str!("../../../tests/data/specification-keys.txt");
+    let theirs: Vec<&str> = specification
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    assert!(theirs.len() > 300);
+    let missing: Vec<&&str> = theirs.iter().filter(|path| !ours.contains(**path)).collect();
+    assert!(
+        missing.is_empty(),
+        "keys of the specification without a fate: {missing:?}"
+    );
+    // Keys that are newer than the schema.
+    let newer: Vec<&String> = ours
+        .iter()
+        .filter(|path| !theirs.contains(&path.as_str()))
+        .filter(|path| !path.starts_with("services.*.pre_start") && !path.ends_with(".build.no_cache_filter"))
+        .collect();
+    assert!(
+        newer.is_empty(),
+        "keys the specification does not have: {newer:?}"
+    );
+}
+
+#[test]
+fn the_page_of_the_book_is_as_the_tables_say() {
+    let committed = include_str!("../../../book/src/keys.md");
+    assert!(
+        committed == page(),
+        "run `rcompose schema --keys > book/src/keys.md`"
+    );
 }
