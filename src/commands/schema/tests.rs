@@ -186,7 +186,7 @@ fn every_key_that_is_left_out_is_told_at_its_line() {
             .findings()
             .iter()
             .flat_map(|finding| finding.labels.clone())
-            .map(|label| (label.span.start, label.span.end))
+            .map(|label| (label.span.start(), label.span.end()))
             .collect();
         (tree(&samples(), file), places)
     });
@@ -197,7 +197,7 @@ fn every_key_that_is_left_out_is_told_at_its_line() {
             let told = |entry: &Entry| {
                 [entry.key_span, entry.node.span]
                     .iter()
-                    .any(|span| places.contains(&(span.start, span.end)))
+                    .any(|span| places.contains(&(span.start(), span.end())))
             };
             taken.iter().any(told)
         });

@@ -33,14 +33,14 @@ pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Option<
         ));
     }
     let ipam = fields.child("ipam");
-    if let Some(ipam) = &ipam {
-        if ipam.text("driver").is_some_and(|driver| driver != "default") {
-            findings.push(unsupported::bearable(
-                ipam,
-                "driver",
-                "addresses are given by rcompose",
-            ));
-        }
+    if let Some(ipam) = &ipam
+        && ipam.text("driver").is_some_and(|driver| driver != "default")
+    {
+        findings.push(unsupported::bearable(
+            ipam,
+            "driver",
+            "addresses are given by rcompose",
+        ));
     }
     let pools = ipam.iter().flat_map(|ipam| ipam.items("config"));
     Some(Network {

@@ -6,7 +6,7 @@ use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::model::fields::Fields;
 use crate::model::schema::fate::Fate;
 use crate::model::schema::shape::{Object, Shape};
-use crate::source::node::Node;
+use crate::source::node::{Mapping, Node};
 use crate::source::path::NodePath;
 use crate::source::span::Span;
 
@@ -36,7 +36,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn object(&mut self, node: &'a Node, object: &'static Object) {
-        let entries = node.as_map().into_iter().flat_map(|mapping| mapping.entries());
+        let entries = node.as_map().into_iter().flat_map(Mapping::entries);
         for (name, entry) in entries {
             let Some(key) = object.key(name) else { continue };
             match key.fate {
@@ -61,7 +61,7 @@ impl<'a> Walk<'a> {
         if let Shape::Object(object) = shape {
             self.object(node, object);
         } else if let Shape::Map(inner) = shape {
-            for (name, value) in node.as_map().into_iter().flat_map(|mapping| mapping.iter()) {
+            for (name, value) in node.as_map().into_iter().flat_map(Mapping::iter) {
                 self.below(Step::Key(name), value, inner);
             }
         } else if let Shape::List(inner) = shape {

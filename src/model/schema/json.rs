@@ -14,6 +14,7 @@ use super::shape::{Key, Object, Shape};
 /// A text with a variable in it may become anything.
 const VARIABLE: &str = r"\$";
 const NUMBER: &str = r"([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?";
+const WHOLE: &str = "^[+-]?[0-9]+$";
 const NAME: &str = "^[a-zA-Z0-9._-]+$";
 /// What YAML says by a tag and TOML by a table with one key.
 const TAG: &str = "#/definitions/tag";
@@ -111,9 +112,15 @@ fn alternatives(shape: &Shape, open: bool, definitions: &mut Definitions) -> Vec
         Shape::FlagOrText => vec![json!({ "type": ["boolean", "string"] })],
         Shape::Flag | Shape::Choice | Shape::OptOut => vec![flag()],
         Shape::StrictFlag => or_variable(json!({ "type": "boolean" })),
-        Shape::Integer(..) | Shape::Count | Shape::DeviceCount => vec![integer(shape)],
+        Shape::Integer(minimum, maximum) => vec![integer(WHOLE, *minimum, *maximum)],
+        Shape::Count => vec![integer(WHOLE, -1, i64::MAX)],
+        Shape::DeviceCount => vec![integer("^([+-]?[0-9]+|all)$", -1, i64::MAX)],
         Shape::Decimal => vec![texted("number", &format!("^[+-]?{NUMBER}$"))],
-        Shape::Bytes | Shape::Size | Shape::BytesText => vec![bytes(shape)],
+        Shape::Bytes => vec![integer(&format!("^(-1|{})$", size()), -1, i64::MAX)],
+        Shape::Size => vec![integer(&format!("^{}$", size()), 0, i64::MAX)],
+        Shape::BytesText => {
+            vec![json!({ "type": "string", "pattern": pattern(&format!("^(-1|{})$", size())) })]
+        }
         Shape::Duration | Shape::Wait => vec![json!({ "type": "string", "pattern": pattern(&duration()) })],
         Shape::Microseconds => vec![texted("integer", &format!("{}|^[+-]?[0-9]+$", duration()))],
         Shape::Mode => vec![texted("integer", "^(0[oO])?[0-7]+$")],
@@ -151,7 +158,7 @@ fn alternatives(shape: &Shape, open: bool, definitions: &mut Definitions) -> Vec
         Shape::OrText(inner) => with(text(), inner, open, definitions),
         Shape::OrPort(inner) => with(json!({ "type": ["number", "string"] }), inner, open, definitions),
         Shape::OrNames(inner) => with(set(), inner, open, definitions),
-        Shape::OrInteger(inner) => with(texted("integer", "^[+-]?[0-9]+$"), inner, open, definitions),
+        Shape::OrInteger(inner) => with(texted("integer", WHOLE), inner, open, definitions),
         Shape::OrNull(inner) => with(json!({ "type": "null" }), inner, open, definitions),
         Shape::External => vec![
             flag(),
@@ -205,16 +212,9 @@ fn any_case(word: &str) -> String {
     word.chars().map(letter).collect()
 }
 
-fn integer(shape: &Shape) -> Value {
-    let mut schema = texted("integer", "^[+-]?[0-9]+$");
-    let (minimum, maximum) = match shape {
-        Shape::Integer(minimum, maximum) => (*minimum, *maximum),
-        Shape::DeviceCount => {
-            schema = texted("integer", "^([+-]?[0-9]+|all)$");
-            (-1, i64::MAX)
-        }
-        _ => (-1, i64::MAX),
-    };
+/// Whole numbers from `minimum` to `maximum`, or a text of one, of a word.
+fn integer(text: &str, minimum: i64, maximum: i64) -> Value {
+    let mut schema = texted("integer", text);
     if minimum > i64::MIN {
         schema["minimum"] = json!(minimum);
     }
@@ -224,22 +224,9 @@ fn integer(shape: &Shape) -> Value {
     schema
 }
 
-fn bytes(shape: &Shape) -> Value {
-    let units = "([bB]|[kKmMgGtTpP]([iI]?[bB])?)?";
-    let size = format!(r"\+?{NUMBER} *{units}");
-    match shape {
-        Shape::BytesText => json!({ "type": "string", "pattern": pattern(&format!("^(-1|{size})$")) }),
-        Shape::Size => {
-            let mut schema = texted("integer", &format!("^{size}$"));
-            schema["minimum"] = json!(0);
-            schema
-        }
-        _ => {
-            let mut schema = texted("integer", &format!("^(-1|{size})$"));
-            schema["minimum"] = json!(-1);
-            schema
-        }
-    }
+/// A size as text.
+fn size() -> String {
+    format!(r"\+?{NUMBER} *([bB]|[kKmMgGtTpP]([iI]?[bB])?)?")
 }
 
 fn duration() -> String {

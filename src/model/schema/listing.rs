@@ -124,11 +124,12 @@ pub fn page() -> String {
     };
     let keys: Vec<Listed> = keys().into_iter().filter(|listed| !listed.inherited).collect();
     let mut page = include_str!("page_head.md").to_owned();
+    // Writing to a string cannot fail.
     for place in [12, 11, 6, 0, 1, 2, 3, 4, 5, 7, 8, 9, 10] {
         let (prefix, title) = PARTS[place];
-        page.push_str(&format!("\n## {title}\n\n"));
+        write!(page, "\n## {title}\n\n").unwrap_or_default();
         if !prefix.is_empty() {
-            page.push_str(&format!("Below `{prefix}`:\n\n"));
+            write!(page, "Below `{prefix}`:\n\n").unwrap_or_default();
         }
         page.push_str("| key | fate | remark |\n|---|---|---|\n");
         for listed in keys.iter().filter(|listed| part(listed) == Some(place)) {
@@ -137,7 +138,6 @@ pub fn page() -> String {
                 .strip_prefix(prefix)
                 .unwrap_or(&listed.path)
                 .trim_start_matches('.');
-            // Writing to a string cannot fail.
             writeln!(page, "| `{key}` | {} | {} |", listed.fate, listed.remark).unwrap_or_default();
         }
     }
