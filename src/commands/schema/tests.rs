@@ -1,6 +1,7 @@
 //! Every key does what its fate says: `tests/data/every-key` has each of them once, and they are taken out one by one.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::super::{BuildOptions, LoadedProject, build_request};
@@ -55,8 +56,8 @@ fn load(directory: &Path, file: &str) -> (Outcome, LoadOptions) {
 fn behaviour(directory: &Path, file: &str) -> String {
     let (outcome, options) = load(directory, file);
     let mut said = String::new();
-    for finding in outcome.findings().iter() {
-        said += &format!("{}: {}; {:?}\n", finding.code, finding.message, finding.help);
+    for finding in &outcome.findings() {
+        writeln!(said, "{}: {}; {:?}", finding.code, finding.message, finding.help).unwrap();
     }
     let (Some(project), Some(loaded)) = (outcome.project, outcome.loaded) else {
         return said;
@@ -74,11 +75,11 @@ fn behaviour(directory: &Path, file: &str) -> String {
     said += &without_places(&format!("{watched:?}"));
     for service in files.project.services.values() {
         // Read by a foreground `up`.
-        said += &format!("{} attach {}\n", service.name, service.attach);
+        writeln!(said, "{} attach {}", service.name, service.attach).unwrap();
         if let Some(section) = &service.build {
             let request = build_request(&files, service, section, &BuildOptions::default());
             // Read where the request is carried out.
-            said += &format!("{request:?} pull {} tags {:?}\n", section.pull, section.tags);
+            writeln!(said, "{request:?} pull {} tags {:?}", section.pull, section.tags).unwrap();
         }
     }
     said
@@ -126,7 +127,8 @@ fn take(node: &mut Node, path: &[&str], taken: &mut Vec<Entry>) {
                 take(item, rest, taken);
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) | Value::Seq(_) => {
+        }
     }
 }
 

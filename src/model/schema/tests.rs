@@ -183,16 +183,17 @@ fn collect(object: &'static Object, told: &mut Told) {
     }
 }
 fn inner(shape: &'static Shape, told: &mut Told) {
-    match shape {
-        Shape::Object(object) => collect(object, told),
-        Shape::Map(shape)
-        | Shape::List(shape)
-        | Shape::OrText(shape)
-        | Shape::OrPort(shape)
-        | Shape::OrNames(shape)
-        | Shape::OrInteger(shape)
-        | Shape::OrNull(shape) => inner(shape, told),
-        _ => {}
+    if let Shape::Object(object) = shape {
+        collect(object, told);
+    } else if let Shape::Map(shape)
+    | Shape::List(shape)
+    | Shape::OrText(shape)
+    | Shape::OrPort(shape)
+    | Shape::OrNames(shape)
+    | Shape::OrInteger(shape)
+    | Shape::OrNull(shape) = shape
+    {
+        inner(shape, told);
     }
 }
 
