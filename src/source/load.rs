@@ -378,15 +378,31 @@ impl Disk {
     }
 }
 
+/// How many bytes a compose or environment file may have: some 50,000 services.
+const LARGEST: u64 = 16_000_000;
+
+/// Everything there is to read, unless that is more than any compose file.
+fn bounded(reader: impl io::Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    reader.take(LARGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST {
+        let message = format!(
+            "it is larger than {} megabytes, as no compose file is",
+            LARGEST / 1_000_000
+        );
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(bytes)
+}
+
 impl Files for Disk {
     fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
         self.note(path);
-        if path != Path::new("-") {
-            return std::fs::read(path);
+        if path == Path::new("-") {
+            bounded(io::stdin().lock())
+        } else {
+            bounded(std::fs::File::open(path)?)
         }
-        let mut bytes = Vec::new();
-        io::stdin().lock().read_to_end(&mut bytes)?;
-        Ok(bytes)
     }
 
     fn is_file(&mut self, path: &Path) -> bool {

@@ -69,13 +69,13 @@ impl Desk {
         self.shown(&run(&mut self.command(line)))
     }
 
-    fn run_in(&self, directory: &str, line: &str) -> Ran {
+    pub(crate) fn run_in(&self, directory: &str, line: &str) -> Ran {
         let directory = self.home().join(directory);
         std::fs::create_dir_all(&directory).expect("directory");
         self.shown(&run(self.command(line).current_dir(directory)))
     }
 
-    fn run_with_input(&self, input: &str, line: &str) -> Ran {
+    pub(crate) fn run_with_input(&self, input: &str, line: &str) -> Ran {
         self.write(".input", input);
         let input = std::fs::File::open(self.home().join(".input")).expect("input");
         self.shown(&run(self.command(line).stdin(input)))

@@ -27,4 +27,6 @@ mod reload;
 #[cfg(test)]
 mod runtime;
 #[cfg(test)]
+mod toml;
+#[cfg(test)]
 mod wordpress;
