@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use super::Context;
 use crate::error::CliError;
 use crate::graph::Graph;
-use crate::model::normalise::{View, escape_dollars, printed};
+use crate::model::normalise::{View, escape_dollars, printed, printed_raw};
 use crate::model::{self, Outcome};
 use crate::source::comments::Comments;
 use crate::source::load::LoadOptions;
@@ -193,10 +193,13 @@ fn text(args: &Args, root: &Node) -> String {
         Format::Json => View::Json,
         Format::Yaml | Format::Toml => View::Yaml,
     };
-    let mut shown = printed(root, view);
-    if !args.no_interpolate {
+    let shown = if args.no_interpolate {
+        printed_raw(root, view)
+    } else {
+        let mut shown = printed(root, view);
         escape_dollars(&mut shown);
-    }
+        shown
+    };
     match format {
         Format::Yaml => emit::yaml(&shown),
         Format::Json => emit::json_text(&emit::json(&shown)),

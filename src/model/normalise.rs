@@ -4,6 +4,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod implied;
+mod order;
 mod print;
 
 #[cfg(test)]
@@ -18,7 +19,7 @@ use crate::source::node::Node;
 
 pub(in crate::model) use self::implied::agree_on_replicas;
 pub(in crate::model) use self::implied::clean;
-pub use self::print::{View, escape_dollars, printed};
+pub use self::print::{View, escape_dollars, printed, printed_raw};
 
 /// What the tree alone does not say.
 #[derive(Clone, Copy)]
@@ -52,7 +53,7 @@ pub fn normalise(root: &Node, context: Context<'_>) -> (Node, Diagnostics) {
         }
         file.remove("include");
         let span = file.entries().next().map(|(_, entry)| entry.key_span);
-        if let Some(span) = span {
+        if let Some(span) = span.filter(|_| context.implied || !context.raw) {
             let key_span = file.key_span("name").unwrap_or(span);
             let written = file.get("name").filter(|name| !name.is_null());
             let name = written.map_or_else(|| Node::string("", key_span), Node::clone);

@@ -3,11 +3,11 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 mod commented;
+mod scalar;
 
 use serde_json::{Map, Number, Value as Json};
 
-use super::node::{Node, Style, Tag, Value};
-use super::yaml;
+use super::node::{Node, Tag, Value};
 
 pub use commented::yaml_with_comments;
 
@@ -99,7 +99,7 @@ fn write_node(out: &mut String, node: &Node, indent: usize, fresh: bool) {
                 Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
                     node.scalar_text().unwrap_or_default().into_owned()
                 }
-                Value::String(text) => scalar(text, node.style, indent),
+                Value::String(text) => scalar::value(text, indent),
                 Value::Seq(_) => "[]".to_owned(),
                 Value::Map(_) => "{}".to_owned(),
             };
@@ -122,7 +122,7 @@ fn write_json(out: &mut String, value: &Json, indent: usize, fresh: bool) {
                 write_json(out, item, indent, fresh);
             });
         }
-        Json::String(text) => end_line(out, &scalar(text, Style::Plain, indent), fresh),
+        Json::String(text) => end_line(out, &scalar::value(text, indent), fresh),
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
             end_line(out, &value.to_string(), fresh);
         }
@@ -153,7 +153,7 @@ fn write_entries<'a, T: 'a>(
             out.extend(std::iter::repeat_n(' ', indent));
         }
         if let Some(key) = key {
-            out.push_str(&flow_scalar(key));
+            out.push_str(&scalar::key(key));
             out.push(':');
             write(out, item, indent + 2, false);
         } else {
@@ -163,80 +163,6 @@ fn write_entries<'a, T: 'a>(
     }
 }
 
-/// Text as a scalar: plain if it reads back as the same text, a literal block if it has lines, else quoted.
-fn scalar(text: &str, style: Style, indent: usize) -> String {
-    let printable = text
-        .chars()
-        .all(|c| c == '\n' || (!c.is_control() && c != '\u{feff}'));
-    let block = text.contains('\n')
-        && printable
-        && !text.starts_with([' ', '\n'])
-        && !text.trim_end_matches('\n').is_empty();
-    if !block {
-        return if style == Style::Quoted && reads_as_text(text) {
-            text.to_owned()
-        } else {
-            flow_scalar(text)
-        };
-    }
-    let chomp = match text.len() - text.trim_end_matches('\n').len() {
-        0 => "-",
-        1 => "",
-        _ => "+",
-    };
-    let mut out = format!("|{chomp}");
-    for line in text.trim_end_matches('\n').split('\n') {
-        out.push('\n');
-        if !line.is_empty() {
-            out.extend(std::iter::repeat_n(' ', indent));
-            out.push_str(line);
-        }
-    }
-    let extra = text.len() - text.trim_end_matches('\n').len();
-    out.extend(std::iter::repeat_n('\n', extra.saturating_sub(1)));
-    out
-}
-
-fn flow_scalar(text: &str) -> String {
-    if reads_as_text(text) {
-        return text.to_owned();
-    }
-    // JSON's escapes are a subset of YAML's.
-    Json::String(text.to_owned()).to_string()
-}
-
-/// Whether bare `text` is read as that text, by YAML 1.1 readers too (`yes`, `1:30`).
-fn reads_as_text(text: &str) -> bool {
-    let words = ["y", "n", "yes", "no", "on", "off", "true", "false", "null", "~"];
-    let begins_badly = text.starts_with(|c: char| "-?:,[]{}#&*!|>'\"%@`=<".contains(c) || c.is_whitespace());
-    let begins_badly = begins_badly
-        && !(text.len() > 1
-            && text.starts_with('-')
-            && text[1..].starts_with(|c: char| c.is_ascii_alphabetic() || c == '-'));
-    !text.is_empty()
-        && !begins_badly
-        && !text.ends_with(char::is_whitespace)
-        && !text.ends_with(':')
-        && !text.contains(": ")
-        && !text.contains(" #")
-        && !text.contains(|c: char| {
-            c.is_control() || c == '\u{feff}' || c == '\u{2028}' || c == '\u{2029}' || c == '\u{85}'
-        })
-        && !words.iter().any(|word| text.eq_ignore_ascii_case(word))
-        && !looks_numeric(text)
-}
-
-/// Numbers, dates and sexagesimals of any YAML version.
-fn looks_numeric(text: &str) -> bool {
-    let digits = text.trim_start_matches(['-', '+', '.']);
-    let numeric = digits.starts_with(|c: char| c.is_ascii_digit())
-        && digits.matches('.').count() <= 1
-        && digits
-            .chars()
-            .all(|c| c.is_ascii_hexdigit() || "xXoO_.:+-eETZ ".contains(c));
-    numeric || yaml::is_typed(text)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -244,6 +170,7 @@ mod tests {
     use super::*;
     use crate::diagnostic::Diagnostics;
     use crate::source::span::SourceMap;
+    use crate::source::yaml;
 
     fn parse(text: &str) -> Node {
         let mut sources = SourceMap::new();
@@ -258,7 +185,7 @@ mod tests {
     fn a_file_reads_back_as_itself() {
         let text = "name: a\nservices:\n  web:\n    command:\n      - sh\n      - -c\n      - |\n        echo 1\n        echo 2\n    environment:\n      A: \"1\"\n      B: \"yes\"\n      C: null\n    list:\n      - a: 1\n        b:\n          - x\n      - []\n    mode: 0755\n    ports: !override\n      - 8080:80\n    labels: !reset null\n";
         let node = parse(text);
-        assert_eq!(yaml(&node), text.replace("- 8080:80", "- \"8080:80\""));
+        assert_eq!(yaml(&node), text);
         assert_eq!(parse(&yaml(&node)), node);
     }
 

@@ -41,6 +41,8 @@ pub enum Implied {
     EveryDevice,
     /// Where a secret without a target goes.
     SecretTarget,
+    /// An environment file must be there.
+    RequiredFile,
     /// A build without context is from the project's directory.
     BuildContext,
     /// `Dockerfile`.
@@ -81,6 +83,7 @@ impl Implied {
             Self::DevicePermissions => "not written: a device may be read, written and made",
             Self::EveryDevice => "not written: a request without count and ids is for every device",
             Self::SecretTarget => "not written: a secret is mounted in /run/secrets",
+            Self::RequiredFile => "not written: an environment file must be there",
             Self::BuildContext => "not written: a build is from the directory of its project",
             Self::Dockerfile => "not written: a build reads Dockerfile",
             Self::HookImage => "not written: a hook runs in the image of its service",

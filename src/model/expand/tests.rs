@@ -98,6 +98,7 @@ fn volumes_become_long() {
     let table = [
         ("/data", "{type:volume,target:/data,volume:{}}"),
         ("data:/data", "{type:volume,source:data,target:/data,volume:{}}"),
+        ("data:/a/../b//", "{type:volume,source:data,target:/b,volume:{}}"),
         (
             "./a:/b:ro",
             "{type:bind,source:./a,target:/b,read_only:true,bind:{}}",

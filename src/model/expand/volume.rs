@@ -3,6 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::model::normalise::clean;
 use crate::source::implied::Implied;
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::path::NodePath;
@@ -55,7 +56,7 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
     if let Some(source) = source {
         put("source", string(source));
     }
-    put("target", string(target));
+    put("target", string(&clean(target)));
     let (mut bind, mut named) = (Mapping::new(), Mapping::new());
     let mut read_only = false;
     for option in options.split(',') {

@@ -36,7 +36,7 @@ fn default(mapping: &mut Mapping, key: &str, span: Span, value: Node) {
     }
 }
 
-/// Defaults that hold whatever is normalised: of ports, secrets, devices and builds.
+/// Defaults that hold whatever is normalised: of ports, secrets, environment files, devices and builds.
 pub(super) fn defaults(file: &mut Mapping, directory: &str) {
     each_service(file, |service, _| {
         if let Some(build) = service.get_mut("build") {
@@ -71,6 +71,10 @@ pub(super) fn defaults(file: &mut Mapping, directory: &str) {
                     Node::string(target, span).implied_by(Implied::SecretTarget),
                 );
             }
+        });
+        each_item(service.get_mut("env_file"), |file, span| {
+            let required = Node::bool(true, span).implied_by(Implied::RequiredFile);
+            default(file, "required", span, required);
         });
         each_item(service.get_mut("gpus"), device_request);
         let devices = service
@@ -267,9 +271,7 @@ fn dependencies(service: &mut Mapping, span: Span) {
         let mut dependency = Mapping::new();
         let linked = |node: Node| node.implied_by(Implied::ImpliedDependency);
         dependency.insert("condition", span, linked(Node::string("service_started", span)));
-        if restart {
-            dependency.insert("restart", span, linked(Node::bool(true, span)));
-        }
+        dependency.insert("restart", span, linked(Node::bool(restart, span)));
         dependency.insert("required", span, linked(Node::bool(true, span)));
         default(depends_on, &name, span, Node::map(dependency, span));
     }

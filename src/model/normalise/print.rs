@@ -2,6 +2,7 @@
 //! can be read again.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::order;
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::path::{NodePath, Segment};
 
@@ -28,6 +29,14 @@ pub fn printed(root: &Node, view: View) -> Node {
             without_inner_extensions(&mut root, &NodePath::root());
         }
     }
+    order::file(&mut root, view);
+    root
+}
+
+/// A tree without variables put in, which the reference prints as it stands, with every mapping sorted.
+pub fn printed_raw(root: &Node, view: View) -> Node {
+    let mut root = root.clone();
+    order::deep(&mut root, view);
     root
 }
 
@@ -81,8 +90,10 @@ fn without_empty_structures(node: &mut Node, path: &NodePath) {
                     || here.matches("services.*.deploy.placement")
                     || here.matches("services.*.deploy.resources");
                 let no_exec = here.matches("services.*.develop.watch.[].exec")
-                    && entry.node.get("command").is_some_and(Node::is_null);
-                !(empty && structure || no_exec)
+                    && entry.node.get("command").is_none_or(Node::is_null);
+                let no_command = entry.node.is_null()
+                    && (here.matches("services.*.command") || here.matches("services.*.entrypoint"));
+                !(empty && structure || no_exec || no_command)
             });
         }
         Value::Seq(items) => {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::source::emit;
+use crate::source::node::Mapping;
 use crate::source::span::SourceMap;
 use crate::source::yaml;
 
@@ -65,12 +66,10 @@ fn everything_implied_is_spelled_out() {
     name: shop
     services:
       db:
-        command: null
         depends_on:
           web:
             condition: service_started
             required: true
-        entrypoint: null
         image: mysql
         network_mode: none
         pull_policy: missing
@@ -92,7 +91,6 @@ fn everything_implied_is_spelled_out() {
             condition: service_started
             restart: true
             required: true
-        entrypoint: null
         environment:
           B: "2"
           SET: "yes"
@@ -172,6 +170,81 @@ fn an_env_file_is_printed_as_short_as_it_can_be() {
     assert!(
         json.contains(r#""env_file":["/a",{"path":"/b","required":false}]"#),
         "{json}"
+    );
+}
+
+#[test]
+fn what_was_added_late_stands_where_it_belongs() {
+    let mut root =
+        normalised("x-b: {d: 1, c: [{f: 1, e: 2}]}\nservices: {web: {image: x, x-z: 1, x-a: 2}}\n");
+    let span = root.span;
+    let web = root
+        .as_map_mut()
+        .and_then(|file| {
+            file.get_mut("services")?
+                .as_map_mut()?
+                .get_mut("web")?
+                .as_map_mut()
+        })
+        .expect("a service");
+    let names = ["A10", "A2", "AB", "A_B"];
+    let environment = names.iter().fold(Mapping::new(), |mut all, name| {
+        all.insert(*name, span, Node::string("1", span));
+        all
+    });
+    web.insert("environment", span, Node::map(environment, span));
+    insta::assert_snapshot!(emit::yaml(&printed(&root, View::Yaml)), @r#"
+    name: shop
+    services:
+      web:
+        environment:
+          A_B: "1"
+          A2: "1"
+          A10: "1"
+          AB: "1"
+        image: x
+        networks:
+          default: null
+        x-a: 2
+        x-z: 1
+    networks:
+      default:
+        name: shop_default
+    x-b:
+      c:
+        - e: 2
+          f: 1
+      d: 1
+    "#);
+    let json = emit::json(&printed(&root, View::Json)).to_string();
+    assert_eq!(
+        json,
+        r#"{"name":"shop","networks":{"default":{"name":"shop_default","ipam":{}}},"services":{"web":{"command":null,"entrypoint":null,"environment":{"A10":"1","A2":"1","AB":"1","A_B":"1"},"image":"x","networks":{"default":null}}},"x-b":{"c":[{"e":2,"f":1}],"d":1}}"#
+    );
+}
+
+#[test]
+fn without_interpolation_the_file_is_printed_as_it_says_it() {
+    let text = "services: {web: {image: '${I}', env_file: [./a, {path: ./b, required: false}], networks: {n: {x-p: 1}}, volumes_from: [db]}}\n";
+    let raw = |implied| {
+        let context = Context {
+            raw: true,
+            implied,
+            ..context(&|_| None)
+        };
+        let (root, findings) = normalise(&parse(text), context);
+        assert!(!findings.has_errors(), "{findings:?}");
+        emit::json(&printed_raw(&root, View::Json)).to_string()
+    };
+    assert_eq!(
+        raw(false),
+        r#"{"services":{"web":{"env_file":[{"path":"./a","required":true},{"path":"./b","required":false}],"image":"${I}","networks":{"n":{"x-p":1}},"volumes_from":["db"]}}}"#
+    );
+    let implied = raw(true);
+    assert!(
+        implied.starts_with(r#"{"name":"shop","#)
+            && implied.contains(r#"{"condition":"service_started","required":true,"restart":false}"#),
+        "{implied}"
     );
 }
 

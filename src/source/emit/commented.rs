@@ -2,9 +2,9 @@
 //! **Invariant:** it reads back as the same tree, and every comment is in it.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{flow_scalar, scalar};
+use super::scalar;
 use crate::source::comments::{Around, Comments, Place};
-use crate::source::node::{Entry, Mapping, Node, Style, Tag, Value};
+use crate::source::node::{Entry, Mapping, Node, Tag, Value};
 
 /// A file's tree as YAML text, with the comments that stand at its keys and items. A file without keys is empty.
 pub fn yaml_with_comments(node: &Node, comments: &mut Comments) -> String {
@@ -37,7 +37,7 @@ impl Printer<'_> {
     }
 
     fn pair(&mut self, key: &str, entry: &Entry, indent: usize, comment: Option<&str>) {
-        self.out.push_str(&flow_scalar(key));
+        self.out.push_str(&scalar::key(key));
         self.out.push(':');
         self.value(&entry.node, indent + 2, comment);
     }
@@ -101,7 +101,7 @@ impl Printer<'_> {
             Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
                 node.scalar_text().unwrap_or_default().into_owned()
             }
-            Value::String(text) => scalar(text, Style::Quoted, indent),
+            Value::String(text) => scalar::value(text, indent),
         };
         match text.split_once('\n') {
             Some((head, block)) => {

@@ -98,11 +98,11 @@ fn pairs_meet_by_key_whatever_their_form() {
 fn keyed_lists_replace_in_place_across_forms() {
     insta::assert_snapshot!(service("ports: ['8000-8002:80-82', 9000]\nvolumes: ['a:/x', '/y']", "ports: [{target: 81, published: '8001', mode: host}, '9000']\nvolumes: [{type: bind, source: /h, target: /x}]"), @r#"
     ports:
-      - "8000:80"
+      - 8000:80
       - target: 81
         published: "8001"
         mode: host
-      - "8002:82"
+      - 8002:82
       - "9000"
     volumes:
       - a:/x

@@ -1,0 +1,286 @@
+//! One text as a YAML scalar: text comes in, its plain, quoted or block form goes out, as go-yaml chooses it.
+//! **Invariant:** what is written reads back as the same text, with YAML 1.1 readers too (`yes`, `1:30`, `2001-01-01`).
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use crate::source::yaml;
+
+/// A value; the lines of a block are written `indent` spaces deep.
+pub(super) fn value(text: &str, indent: usize) -> String {
+    let form = Form::of(text);
+    if text.contains('\n') {
+        if form.block {
+            return literal(text, indent);
+        }
+        return double_quoted(text);
+    }
+    on_one_line(text, &form)
+}
+
+/// A key, which is never a block.
+pub(super) fn key(text: &str) -> String {
+    if text == "<<" || text.contains(is_break) {
+        return double_quoted(text);
+    }
+    on_one_line(text, &Form::of(text))
+}
+
+fn on_one_line(text: &str, form: &Form) -> String {
+    if text.is_empty() || reads_as_other(text) {
+        return double_quoted(text);
+    }
+    if form.plain {
+        text.to_owned()
+    } else if form.single {
+        format!("'{}'", text.replace('\'', "''"))
+    } else {
+        double_quoted(text)
+    }
+}
+
+/// In which forms a text can be written at all (libyaml's analysis of a scalar in block context).
+struct Form {
+    plain: bool,
+    single: bool,
+    block: bool,
+}
+
+impl Form {
+    fn of(text: &str) -> Self {
+        let mut indicator = text.starts_with("---") || text.starts_with("...");
+        let (mut tab, mut special, mut lines) = (false, false, false);
+        let (mut break_then_space, mut space_then_break) = (false, false);
+        let mut before: Option<char> = None;
+        let mut rest = text.chars().peekable();
+        while let Some(c) = rest.next() {
+            let followed_by_blank = rest.peek().is_none_or(|c| is_blank(*c));
+            indicator |= match (before, c) {
+                (None, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>') => true,
+                (None, '\'' | '"' | '%' | '@' | '`') => true,
+                (None, '?' | '-') | (_, ':') => followed_by_blank,
+                (Some(before), '#') => is_blank(before),
+                (_, _) => false,
+            };
+            tab |= c == '\t';
+            special |= c != '\t' && !is_printable(c);
+            lines |= is_break(c);
+            break_then_space |= c == ' ' && before.is_some_and(is_break);
+            space_then_break |= is_break(c) && before == Some(' ');
+            before = Some(c);
+        }
+        let edge = |c: char| c == ' ' || is_break(c);
+        let padded = text.starts_with(edge) || text.ends_with(edge);
+        let single = !break_then_space && !space_then_break && !tab && !special;
+        Self {
+            plain: single && !padded && !lines && !indicator,
+            single,
+            block: !space_then_break && !special && !text.ends_with(' '),
+        }
+    }
+}
+
+fn is_break(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t') || is_break(c)
+}
+
+/// What the reference writes as it is; beyond the basic plane it escapes.
+fn is_printable(c: char) -> bool {
+    matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{fffd}') && c != '\u{feff}'
+}
+
+fn literal(text: &str, indent: usize) -> String {
+    let mut out = "|".to_owned();
+    if text.starts_with(|c| c == ' ' || is_break(c)) {
+        out.push('2');
+    }
+    let body = text.trim_end_matches('\n');
+    match text.len() - body.len() {
+        0 => out.push('-'),
+        1 if !body.is_empty() => {}
+        _ => out.push('+'),
+    }
+    for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
+        out.push('\n');
+        if !line.is_empty() {
+            out.extend(std::iter::repeat_n(' ', indent));
+            out.push_str(line);
+        }
+    }
+    out
+}
+
+fn double_quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\0' => out.push_str("\\0"),
+            '\u{7}' => out.push_str("\\a"),
+            '\u{8}' => out.push_str("\\b"),
+            '\t' => out.push_str("\\t"),
+            '\n' => out.push_str("\\n"),
+            '\u{b}' => out.push_str("\\v"),
+            '\u{c}' => out.push_str("\\f"),
+            '\r' => out.push_str("\\r"),
+            '\u{1b}' => out.push_str("\\e"),
+            '\u{85}' => out.push_str("\\N"),
+            '\u{2028}' => out.push_str("\\L"),
+            '\u{2029}' => out.push_str("\\P"),
+            c if is_printable(c) => out.push(c),
+            c => out.push_str(&match u32::from(c) {
+                code @ ..=0xff => format!("\\x{code:02X}"),
+                code @ ..=0xffff => format!("\\u{code:04X}"),
+                code => format!("\\U{code:08X}"),
+            }),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// Whether bare `text` would be no text to some reader: a number, a boolean of old, a date, minutes and seconds.
+fn reads_as_other(text: &str) -> bool {
+    let old_boolean = matches!(
+        text,
+        "y" | "Y"
+            | "yes"
+            | "Yes"
+            | "YES"
+            | "on"
+            | "On"
+            | "ON"
+            | "n"
+            | "N"
+            | "no"
+            | "No"
+            | "NO"
+            | "off"
+            | "Off"
+            | "OFF"
+    );
+    old_boolean || yaml::is_typed(text) || is_sexagesimal(text) || is_date(text)
+}
+
+/// `190:20:30.15`: digits, then parts below 60.
+fn is_sexagesimal(text: &str) -> bool {
+    let mut parts = text.strip_prefix(['-', '+']).unwrap_or(text).split(':');
+    let first = parts.next().unwrap_or_default();
+    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
+    let below_60 = |text: &str| match text.as_bytes() {
+        [last] => last.is_ascii_digit(),
+        [first, last] => (b'0'..=b'5').contains(first) && last.is_ascii_digit(),
+        _ => false,
+    };
+    if !first.starts_with(|c: char| c.is_ascii_digit()) || !digits(first) {
+        return false;
+    }
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else {
+        return false;
+    };
+    let (whole, fraction) = last.split_once('.').unwrap_or((last, ""));
+    middle.iter().all(|part| below_60(part)) && below_60(whole) && digits(fraction)
+}
+
+/// `2001-1-1`, also with a time of day behind `T`, `t` or a space.
+fn is_date(text: &str) -> bool {
+    let (date, time) = match text.find(['T', 't', ' ']) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
+        None => (text, None),
+    };
+    let mut numbers = date.split('-');
+    let mut number = |width: std::ops::RangeInclusive<usize>, limit: u32| {
+        numbers.next().is_some_and(|text| {
+            width.contains(&text.len())
+                && text.bytes().all(|byte| byte.is_ascii_digit())
+                && text.parse::<u32>().is_ok_and(|value| value <= limit)
+        })
+    };
+    number(4..=4, 9999)
+        && number(1..=2, 12)
+        && number(1..=2, 31)
+        && numbers.next().is_none()
+        && time.is_none_or(|time| {
+            time.starts_with(|c: char| c.is_ascii_digit())
+                && time
+                    .bytes()
+                    .all(|byte| byte.is_ascii_digit() || b":.+-Z".contains(&byte))
+                && time.matches(':').count() >= 2
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_is_the_one_go_yaml_chooses() {
+        let table = [
+            ("8080:80", "8080:80"),
+            ("1:30", "\"1:30\""),
+            ("12:34:56", "\"12:34:56\""),
+            ("190:20:30.15", "\"190:20:30.15\""),
+            ("0755", "\"0755\""),
+            ("yes", "\"yes\""),
+            ("N", "\"N\""),
+            ("~", "\"~\""),
+            ("", "\"\""),
+            ("NaN", "NaN"),
+            (".nan", "\".nan\""),
+            ("2001-1-1", "\"2001-1-1\""),
+            ("2001-12-14t21:59:43.10-05:00", "\"2001-12-14t21:59:43.10-05:00\""),
+            ("2024.1.1-2", "2024.1.1-2"),
+            ("2001-13-1", "2001-13-1"),
+            ("0.1.2", "0.1.2"),
+            ("1,000", "1,000"),
+            ("0x", "0x"),
+            ("=x", "=x"),
+            ("<", "<"),
+            ("-x", "-x"),
+            ("?x", "?x"),
+            ("a b", "a b"),
+            ("it's", "it's"),
+            ("a\\b", "a\\b"),
+            ("a,b", "a,b"),
+            (":9001", ":9001"),
+            ("*", "'*'"),
+            ("- x", "'- x'"),
+            ("a: b", "'a: b'"),
+            ("x:", "'x:'"),
+            ("a #b", "'a #b'"),
+            ("--- x", "'--- x'"),
+            ("'q'", "'''q'''"),
+            (" ", "' '"),
+            ("a\tb", "\"a\\tb\""),
+            ("a\r\nb", "\"a\\r\\nb\""),
+            ("trail \nx", "\"trail \\nx\""),
+            ("x\n ", "\"x\\n \""),
+            ("é😀\u{1b}", "\"é\\U0001F600\\e\""),
+            ("a\nb", "|-\n    a\n    b"),
+            ("a\n\n\tb\n", "|\n    a\n\n    \tb"),
+            ("x\n\n", "|+\n    x\n"),
+            ("\n", "|2+\n"),
+            ("\n lead", "|2-\n\n     lead"),
+        ];
+        for (text, written) in table {
+            assert_eq!(value(text, 4), written, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_stays_on_its_line() {
+        for (text, written) in [
+            ("a\nb", "\"a\\nb\""),
+            ("<<", "\"<<\""),
+            ("80", "\"80\""),
+            ("a b", "a b"),
+        ] {
+            assert_eq!(key(text), written);
+        }
+    }
+}
