@@ -86,7 +86,39 @@ fn shaped(node: &mut Node, shape: &Shape, view: View) {
         | Shape::OrNames(inner)
         | Shape::OrInteger(inner)
         | Shape::OrNull(inner) => shaped(node, inner, view),
-        _ => deep(node, view),
+        Shape::Any
+        | Shape::Text
+        | Shape::TextOrNull
+        | Shape::NumberOrText
+        | Shape::Flag
+        | Shape::Choice
+        | Shape::OptOut
+        | Shape::StrictFlag
+        | Shape::FlagOrText
+        | Shape::Integer(..)
+        | Shape::Count
+        | Shape::DeviceCount
+        | Shape::Decimal
+        | Shape::Bytes
+        | Shape::Size
+        | Shape::BytesText
+        | Shape::Duration
+        | Shape::Wait
+        | Shape::Microseconds
+        | Shape::Mode
+        | Shape::Word(_)
+        | Shape::Command
+        | Shape::Texts
+        | Shape::Set
+        | Shape::TextOrTexts
+        | Shape::Probe
+        | Shape::Pairs(_)
+        | Shape::Ssh
+        | Shape::TextLists
+        | Shape::Hosts
+        | Shape::TextMap
+        | Shape::Options
+        | Shape::External => deep(node, view),
     }
 }
 

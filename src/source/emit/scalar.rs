@@ -54,8 +54,7 @@ impl Form {
         while let Some(c) = rest.next() {
             let followed_by_blank = rest.peek().is_none_or(|c| is_blank(*c));
             indicator |= match (before, c) {
-                (None, '#' | ',' | '[' | ']' | '{' | '}' | '&' | '*' | '!' | '|' | '>') => true,
-                (None, '\'' | '"' | '%' | '@' | '`') => true,
+                (None, c) if "#,[]{}&*!|>'\"%@`".contains(c) => true,
                 (None, '?' | '-') | (_, ':') => followed_by_blank,
                 (Some(before), '#') => is_blank(before),
                 (_, _) => false,
@@ -132,11 +131,14 @@ fn double_quoted(text: &str) -> String {
             '\u{2028}' => out.push_str("\\L"),
             '\u{2029}' => out.push_str("\\P"),
             c if is_printable(c) => out.push(c),
-            c => out.push_str(&match u32::from(c) {
-                code @ ..=0xff => format!("\\x{code:02X}"),
-                code @ ..=0xffff => format!("\\u{code:04X}"),
-                code => format!("\\U{code:08X}"),
-            }),
+            c => {
+                let escaped = match u32::from(c) {
+                    code @ ..=0xff => format!("\\x{code:02X}"),
+                    code @ ..=0xffff => format!("\\u{code:04X}"),
+                    code => format!("\\U{code:08X}"),
+                };
+                out.push_str(&escaped);
+            }
         }
     }
     out.push('"');
