@@ -56,7 +56,7 @@ services:
     command: ["sh", "-c", "echo $$HOME"]
     ports:
       # plain
-      - "80:80"
+      - 80:80
       - target: 443   # secure
         published: 8443
     # ports:
@@ -188,7 +188,7 @@ fn toml_becomes_yaml_that_people_would_write() {
           - echo $$HOME
         ports:
           # plain
-          - "80:80"
+          - 80:80
           # secure
           - target: 443
             published: 8443
