@@ -1,6 +1,8 @@
 //! In: `rcompose config`. Out: the project as its files say it, resolved, or one list of what is in it.
 //! **Invariant:** nothing of the host is looked at but the files.
 
+mod explain;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -76,6 +78,10 @@ pub struct Args {
     /// Print an override file that pins images to digests (refused: not there yet)
     #[arg(long)]
     pub lock_image_digests: bool,
+    /// Print where values come from: all, those at or below a path (services.web.environment, services.*.image), or a
+    /// variable ($NAME): who sets it, who uses it
+    #[arg(long, value_name = "PATH", num_args = 0..=1, default_missing_value = "")]
+    pub explain: Option<String>,
     /// Write to a file
     #[arg(short = 'o', long, value_name = "FILE")]
     pub output: Option<PathBuf>,
@@ -113,6 +119,14 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     }
     if let Some(services) = &args.hash {
         return write(context, args, &hashes(context, services)?);
+    }
+    if let Some(asked) = &args.explain {
+        let text = explain::text(context, args, asked)?;
+        return if args.quiet {
+            Ok(())
+        } else {
+            write(context, args, &text)
+        };
     }
     let outcome = load(context, args)?;
     let text = match &outcome.normalised {

@@ -8,7 +8,7 @@ use std::path::Path;
 use camino::Utf8PathBuf;
 
 use super::project::Project;
-use super::{decode, normalise, profile, schema, validate};
+use super::{decode, env_file, normalise, profile, schema, validate};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::env::{EnvFormat, read_env_file};
 use crate::source::load::{self as source, LoadOptions, Loaded};
@@ -85,6 +85,7 @@ pub fn load(options: &Options) -> Outcome {
             loaded: None,
         };
     };
+    diagnostics = env_file::explain_missing(diagnostics, &loaded, &mut sources);
     let (normalised, project, refusals) = stages(options, &loaded, &mut diagnostics, &mut sources);
     diagnostics.sort();
     Outcome {

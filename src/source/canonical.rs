@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::implied::Implied;
 use super::node::{Mapping, Node, Value};
 use super::rebase::clean;
 
@@ -87,7 +88,10 @@ pub fn expand_ports(items: Vec<Node>) -> Vec<Node> {
         };
         texts
             .into_iter()
-            .map(|text| item.with_value(Value::String(text.into())))
+            .map(|text| {
+                item.with_value(Value::String(text.into()))
+                    .implied_by(Implied::PortOfRange)
+            })
             .collect()
     };
     items.into_iter().flat_map(expand).collect()

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::discover;
 use super::env::Environment;
+pub use super::name::NameOrigin;
 use super::name::{self, NameSource};
 use super::node::{Mapping, Node, VariableOrigin};
 use super::rebase::{self, Base};
@@ -92,10 +93,14 @@ pub struct Loaded {
     pub root: Node,
     /// The project's name, valid.
     pub project_name: String,
+    /// Where that name came from.
+    pub name_origin: NameOrigin,
     /// The directory relative paths are relative to; absolute.
     pub project_directory: PathBuf,
     /// What interpolation saw.
     pub environment: Environment,
+    /// The environment files that were read or looked for, strongest first; a `.env` may be absent.
+    pub env_files: Vec<PathBuf>,
     /// The compose files in order; absolute but for `-`.
     pub files: Vec<PathBuf>,
     /// Every file that was read or looked for, in order.
@@ -131,7 +136,7 @@ fn run(options: &LoadOptions, resolver: &mut Resolver<'_>) -> Option<Loaded> {
 
     // `.env` may name the files, and the files' directory may have another `.env`.
     let before = options.directory(&files);
-    project_environment(options, &before, resolver, &mut environment);
+    let mut env_files = project_environment(options, &before, resolver, &mut environment);
     if files.is_empty() {
         files = match environment.get("COMPOSE_FILE").filter(|list| !list.is_empty()) {
             Some(list) => {
@@ -148,14 +153,15 @@ fn run(options: &LoadOptions, resolver: &mut Resolver<'_>) -> Option<Loaded> {
     }
     let directory = options.directory(&files);
     if directory != before {
-        project_environment(options, &directory, resolver, &mut environment);
+        let more = project_environment(options, &directory, resolver, &mut environment);
+        env_files.extend(more);
     }
 
     let mut documents = Vec::new();
     for file in &files {
         documents.extend(resolver.read_documents(file, None));
     }
-    let project_name = project_name(options, &documents, &directory, &environment, resolver);
+    let (project_name, name_origin) = project_name(options, &documents, &directory, &environment, resolver);
     let valid = project_name.clone().unwrap_or_default();
     environment.set("COMPOSE_PROJECT_NAME", &valid, VariableOrigin::Builtin);
     let says_nothing = |document: &Document| document.node.as_map().is_some_and(Mapping::is_empty);
@@ -193,8 +199,10 @@ fn run(options: &LoadOptions, resolver: &mut Resolver<'_>) -> Option<Loaded> {
     Some(Loaded {
         root,
         project_name: project_name?,
+        name_origin,
         project_directory: directory,
         environment,
+        env_files,
         files,
         watched,
         profiles,
@@ -221,13 +229,14 @@ pub fn settings(options: &LoadOptions) -> BTreeMap<String, String> {
 /// How the names of variables begin that are docker compose's own.
 const SETTING: &str = "COMPOSE_";
 
-/// Fills the environment from `--env-file`, `COMPOSE_ENV_FILES` or the `.env` of `directory`.
+/// Fills the environment from `--env-file`, `COMPOSE_ENV_FILES` or the `.env` of `directory`; gives the files, strongest
+/// first.
 fn project_environment(
     options: &LoadOptions,
     directory: &Path,
     resolver: &mut Resolver<'_>,
     environment: &mut Environment,
-) {
+) -> Vec<PathBuf> {
     let home = resolver.home.clone();
     let here = Base {
         directory: &options.cwd,
@@ -242,16 +251,19 @@ fn project_environment(
         paths.map(|path| here.resolve(&path.to_string_lossy())).collect()
     };
     if !listed.is_empty() {
-        let named: Vec<(PathBuf, Option<_>)> = listed.into_iter().map(|path| (path, None)).collect();
+        let named: Vec<(PathBuf, Option<_>)> = listed.iter().map(|path| (path.clone(), None)).collect();
         resolver.read_env_files(&named, environment);
-        return;
+        return listed.into_iter().rev().collect();
     }
     let implied = directory.join(".env");
-    if is_disabled(options.os_variable(DISABLE), resolver) || !resolver.files.is_file(&implied) {
-        return;
+    if is_disabled(options.os_variable(DISABLE), resolver) {
+        return Vec::new();
+    }
+    if !resolver.files.is_file(&implied) {
+        return vec![implied];
     }
     let mut found = environment.clone();
-    resolver.read_env_files(&[(implied, None)], &mut found);
+    resolver.read_env_files(&[(implied.clone(), None)], &mut found);
     // A file that switches itself off still has its say in what it says of docker compose's own variables.
     let disabled = is_disabled(found.get(DISABLE), resolver);
     for (name, variable) in found.iter() {
@@ -259,6 +271,7 @@ fn project_environment(
             environment.fill(name, &variable.value, variable.origin.clone());
         }
     }
+    if disabled { Vec::new() } else { vec![implied] }
 }
 
 const DISABLE: &str = "COMPOSE_DISABLE_ENV_FILE";
@@ -285,7 +298,7 @@ fn project_name(
     directory: &Path,
     environment: &Environment,
     resolver: &mut Resolver<'_>,
-) -> Option<String> {
+) -> (Option<String>, NameOrigin) {
     let written = documents
         .iter()
         .rev()
@@ -302,7 +315,7 @@ fn project_name(
     } else {
         NameSource::Directory(directory)
     };
-    match name::project_name(&source) {
+    let name = match name::project_name(&source) {
         Ok((name, warning)) => {
             resolver.diagnostics.extend(warning);
             if let NameSource::Directory(directory) = source {
@@ -314,7 +327,8 @@ fn project_name(
             resolver.diagnostics.push(error);
             None
         }
-    }
+    };
+    (name, source.origin())
 }
 
 /// A warning for a project whose name is that of a symbolic link: reached by another way it is another project.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::env::Environment;
 use super::node::{Node, VariableOrigin};
+use super::span::Span;
 use super::template;
 use crate::diagnostic::Diagnostic;
 
@@ -20,6 +21,31 @@ pub(super) enum NameSource<'a> {
     File(&'a Node, &'a Environment),
     /// The name of the project's directory.
     Directory(&'a Path),
+}
+
+/// Where a project's name came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameOrigin {
+    /// `-p`.
+    Flag,
+    /// `COMPOSE_PROJECT_NAME`, set there.
+    Variable(VariableOrigin),
+    /// The top-level `name` written there.
+    File(Span),
+    /// The name of the project's directory.
+    Directory,
+}
+
+impl NameSource<'_> {
+    /// Where the name is from, without the name.
+    pub(super) fn origin(&self) -> NameOrigin {
+        match self {
+            Self::Flag(_) => NameOrigin::Flag,
+            Self::Variable(_, origin) => NameOrigin::Variable(origin.clone()),
+            Self::File(node, _) => NameOrigin::File(node.span),
+            Self::Directory(_) => NameOrigin::Directory,
+        }
+    }
 }
 
 const RULE: &str =

@@ -7,6 +7,7 @@ pub mod follower;
 pub mod log_view;
 pub mod print;
 pub mod progress;
+pub mod provenance;
 pub mod relay;
 pub mod report;
 pub mod style;

@@ -6,6 +6,8 @@ mod bad_input;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod follow;
 #[cfg(test)]
 mod foreground;
