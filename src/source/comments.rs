@@ -226,9 +226,8 @@ impl<'a> Page<'a> {
     fn target(&self, line: usize, at: &Range<usize>) -> Target {
         let next = self.next(at.start);
         let previous = next.unwrap_or(self.anchors.len()).checked_sub(1);
-        let ended = previous
-            .map(|previous| &self.anchors[previous])
-            .filter(|previous| previous.value_end <= at.start);
+        let column = at.start - self.line_starts[line];
+        let ended = previous.and_then(|previous| self.ended(previous, at.start, column));
         let (mut above, mut below) = (line, line + 1);
         while above > 0 && self.is_comment(above - 1) {
             above -= 1;
@@ -237,7 +236,6 @@ impl<'a> Page<'a> {
             below += 1;
         }
         let closes = self.line(below).trim_start().starts_with([']', '}']);
-        let column = at.start - self.line_starts[line];
         let Some(next) = next else {
             return match ended {
                 Some(previous) if column > 0 => Target::Below(previous.place),
@@ -260,6 +258,22 @@ impl<'a> Page<'a> {
             Some(_) | None if opens_table => Target::Before(self.innermost(next)),
             Some(_) | None => Target::Before(self.anchors[next].place),
         }
+    }
+
+    /// The last key or item that is complete at `offset` and begins no deeper than `column`, else the last that is complete.
+    fn ended(&self, last: usize, offset: usize, column: usize) -> Option<&Anchor> {
+        let mut complete = self.anchors[..=last]
+            .iter()
+            .rev()
+            .take_while(|anchor| anchor.value_end <= offset);
+        let is_beside = |anchor: &&Anchor| {
+            let line = self.line_of(anchor.place.start);
+            let text = self.line(line);
+            let indent = text.len() - text.trim_start().len();
+            let start = anchor.place.start - self.line_starts[line];
+            column >= if anchor.place.is_key { start } else { indent }
+        };
+        complete.clone().find(is_beside).or_else(|| complete.next())
     }
 
     /// Blank lines right above a key or item.

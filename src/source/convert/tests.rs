@@ -119,9 +119,9 @@ fn yaml_becomes_toml_that_people_would_write() {
       "80:80",
       # secure
       { target = 443, published = 8443 },
-      # ports:
-      #   - 81:81
     ]
+    # ports:
+    #   - 81:81
     restart = "always"
     environment.TZ = "UTC"
 
@@ -192,8 +192,8 @@ fn toml_becomes_yaml_that_people_would_write() {
           # secure
           - target: 443
             published: 8443
-            # ports:
-            #   - 81:81
+        # ports:
+        #   - 81:81
         restart: always
         environment:
           TZ: UTC

@@ -39,16 +39,18 @@ pub(super) fn errors(file: FileId, text: &str, error: &TomlError) -> Diagnostics
     faults.sort_by_key(|fault| fault.unexpected().or(fault.context()).map(|span| span.start()));
     let mut said = Diagnostics::new();
     // After a mistake the parser may stumble again over the same line.
-    let mut lines = Vec::new();
+    let (mut line_end, mut count) = (0, 0);
     for fault in &faults {
         let at = fault.unexpected().or(fault.context());
         let (start, end) = at.map_or((text.len(), text.len()), |span| (span.start(), span.end()));
-        let line = text.get(..start).map_or(0, |before| before.matches('\n').count());
-        if lines.len() < MOST && !lines.contains(&line) {
-            lines.push(line);
-            let expected = fault.expected().unwrap_or_default();
-            said.push(grammar(file, text, fault.description(), expected, start..end));
+        if count == MOST || (count > 0 && start < line_end) {
+            continue;
         }
+        count += 1;
+        let rest = text.get(start..).unwrap_or_default();
+        line_end = start + rest.find('\n').map_or(rest.len(), |at| at + 1);
+        let expected = fault.expected().unwrap_or_default();
+        said.push(grammar(file, text, fault.description(), expected, start..end));
     }
     if said.is_empty() {
         said.push(meaning(file, source, &events, error));
