@@ -96,6 +96,8 @@ pub enum Command {
     Attach(commands::attach::Args),
     /// Build or rebuild services
     Build(commands::build::Args),
+    /// Say everything there is to say about the compose file, without running it
+    Check(commands::check::Args),
     /// Parse, resolve and print the compose file in canonical format
     Config(commands::config::Args),
     /// Turn a compose file from YAML into TOML, or from TOML into YAML

@@ -2,15 +2,30 @@
 //! (not known here) prints. **Invariant:** codes are stable and no stage stops at its first finding.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+pub mod code;
+
 use crate::source::span::Span;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
+    /// The file is fine; it could be better. Only `check` says so.
+    Note,
     /// The file is used, but the user should know.
     Warning,
     /// The file cannot be used.
     Error,
+}
+
+impl Severity {
+    /// The word for it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// A place in a file with a few words about it.
@@ -35,8 +50,10 @@ pub struct Diagnostic {
     pub message: String,
     /// The places concerned, in the order they were added.
     pub labels: Vec<Label>,
-    /// What to do about it, where that is known.
+    /// What to do about it, where that is known: one line, and perhaps YAML below it.
     pub help: Option<String>,
+    /// The text to write in place of the reported one, quotes aside.
+    pub replacement: Option<Box<str>>,
 }
 
 impl Diagnostic {
@@ -50,13 +67,23 @@ impl Diagnostic {
         Self::new(code, Severity::Warning, message.into())
     }
 
+    /// A finding that only says what could be better.
+    pub fn note(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(code, Severity::Note, message.into())
+    }
+
     fn new(code: &'static str, severity: Severity, message: String) -> Self {
+        debug_assert!(
+            code::find(code).is_some(),
+            "`{code}` has no row in diagnostic/code"
+        );
         Self {
             code,
             severity,
             message,
             labels: Vec::new(),
             help: None,
+            replacement: None,
         }
     }
 
@@ -88,11 +115,27 @@ impl Diagnostic {
         self
     }
 
-    /// Says what to do about it.
+    /// Says what to do about it; what follows the first line is YAML that shows it.
     #[must_use]
     pub fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// The help in words, and the YAML that shows it; a renderer may show that as TOML.
+    pub fn advice(&self) -> Option<(&str, Option<&str>)> {
+        let help = self.help.as_deref()?;
+        Some(match help.split_once('\n') {
+            Some((words, yaml)) => (words, Some(yaml)),
+            None => (help, None),
+        })
+    }
+
+    /// Proposes a word in place of the reported one.
+    #[must_use]
+    pub fn did_you_mean(mut self, word: &str) -> Self {
+        self.replacement = Some(word.into());
+        self.help(format!("did you mean `{word}`?"))
     }
 
     /// The place to report: the first primary label, else the first label.
@@ -133,6 +176,12 @@ impl Diagnostics {
         self.list
             .iter()
             .any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// How many findings are of a severity.
+    pub fn count(&self, severity: Severity) -> usize {
+        let of = |diagnostic: &&Diagnostic| diagnostic.severity == severity;
+        self.list.iter().filter(of).count()
     }
 
     /// Whether there is no finding at all.

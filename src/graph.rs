@@ -3,12 +3,12 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use indexmap::{IndexMap, IndexSet};
-use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use petgraph::visit::EdgeRef;
 use petgraph::{Direction, Incoming, Outgoing};
 
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::Diagnostics;
+use crate::model::cycle::cycles;
 use crate::model::service::{Condition, NamespaceMode, NamespaceRef, NetworkMode};
 use crate::model::{Project, Service, ServiceName};
 use crate::source::span::Span;
@@ -44,16 +44,15 @@ impl Graph {
             for (dependency, dependence, span) in dependencies_of(service) {
                 if project.services.contains_key(dependency) {
                     spans
-                        .entry((service.name.clone(), dependency.clone()))
+                        .entry((service.name.as_str(), dependency.as_str()))
                         .or_insert(span);
                     edges.push((service.name.clone(), dependency.clone(), dependence));
                 }
             }
         }
-        let graph = Self::recorded(project.services.keys().cloned(), edges);
-        let diagnostics = graph.cycles(&spans);
+        let diagnostics = cycles(&spans);
         if diagnostics.is_empty() {
-            Ok(graph)
+            Ok(Self::recorded(project.services.keys().cloned(), edges))
         } else {
             Err(diagnostics)
         }
@@ -228,69 +227,6 @@ impl Graph {
             .cloned()
             .collect()
     }
-
-    fn cycles(&self, spans: &IndexMap<(ServiceName, ServiceName), Span>) -> Diagnostics {
-        let mut diagnostics = Diagnostics::new();
-        for component in tarjan_scc(&self.edges) {
-            let Some(path) = self.cycle_in(&component) else {
-                continue;
-            };
-            let names: Vec<&ServiceName> = path.iter().map(|node| &self.edges[*node]).collect();
-            let arrows: Vec<&str> = names
-                .iter()
-                .chain(names.first())
-                .map(|name| name.as_str())
-                .collect();
-            let mut diagnostic = Diagnostic::error(
-                "dependency-cycle",
-                format!("services wait for each other: {}", arrows.join(" -> ")),
-            );
-            for (position, name) in names.iter().enumerate() {
-                let next = names[(position + 1) % names.len()];
-                let Some(span) = spans.get(&((*name).clone(), next.clone())) else {
-                    continue;
-                };
-                let text = if *name == next {
-                    format!("{name} waits for itself")
-                } else {
-                    format!("{name} waits for {next}")
-                };
-                diagnostic = if position == 0 {
-                    diagnostic.label(*span, text)
-                } else {
-                    diagnostic.secondary(*span, text)
-                };
-            }
-            diagnostics.push(diagnostic.help("remove one of these dependencies"));
-        }
-        diagnostics.sort();
-        diagnostics
-    }
-
-    /// A shortest cycle through the component's first node in file order; none when the component is a lone node.
-    fn cycle_in(&self, component: &[NodeIndex]) -> Option<Vec<NodeIndex>> {
-        let start = *component.iter().min()?;
-        let inside: IndexSet<NodeIndex> = component.iter().copied().collect();
-        let mut came_from: IndexMap<NodeIndex, NodeIndex> = IndexMap::new();
-        let mut queue = std::collections::VecDeque::from([start]);
-        while let Some(node) = queue.pop_front() {
-            for next in self.edges.neighbors(node).filter(|next| inside.contains(next)) {
-                if next == start {
-                    let mut path = vec![node];
-                    while let Some(before) = path.last().and_then(|last| came_from.get(last)) {
-                        path.push(*before);
-                    }
-                    path.reverse();
-                    return Some(path);
-                }
-                if !came_from.contains_key(&next) {
-                    came_from.insert(next, node);
-                    queue.push_back(next);
-                }
-            }
-        }
-        None
-    }
 }
 
 /// Everything a service waits for and the place that says so, `depends_on` first: its conditions count over implied ones.
@@ -387,35 +323,6 @@ mod tests {
         assert_eq!(
             texts(graph.dependencies(&name("web")).map(|(to, _)| to)),
             ["db", "cache"]
-        );
-    }
-
-    #[test]
-    fn every_cycle_is_named_with_all_its_edges() {
-        let mut map = crate::source::span::SourceMap::new();
-        let file = map.add("compose.yaml", "x".repeat(100));
-        let edges = [
-            ("a", "b", false),
-            ("b", "c", false),
-            ("c", "a", false),
-            ("d", "d", false),
-        ];
-        let spans = edges
-            .iter()
-            .enumerate()
-            .map(|(at, (from, to, _))| ((name(from), name(to)), Span::new(file, at, at + 1)))
-            .collect();
-        let found = graph(&["a", "b", "c", "d", "e"], &edges).cycles(&spans);
-        let said: Vec<_> = found
-            .iter()
-            .map(|d| (d.message.as_str(), d.labels.len()))
-            .collect();
-        assert_eq!(
-            said,
-            [
-                ("services wait for each other: a -> b -> c -> a", 3),
-                ("services wait for each other: d -> d", 1)
-            ]
         );
     }
 

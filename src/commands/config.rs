@@ -10,7 +10,6 @@ use clap::ValueEnum;
 
 use super::Context;
 use crate::error::CliError;
-use crate::graph::Graph;
 use crate::model::normalise::{View, escape_dollars, printed, printed_raw};
 use crate::model::{self, Outcome};
 use crate::source::comments::Comments;
@@ -151,7 +150,7 @@ fn load(context: &Context, args: &Args) -> Result<Outcome, CliError> {
     // Lists of names are of the whole project, whatever services are given.
     let whole = args.only_services || args.volumes || args.networks || args.models;
     let services = if whole { &[][..] } else { &args.services };
-    let outcome = model::load(&model::Options {
+    let mut outcome = model::load(&model::Options {
         source: LoadOptions {
             interpolate: !args.no_interpolate,
             resolve_paths: !args.no_path_resolution,
@@ -162,13 +161,9 @@ fn load(context: &Context, args: &Args) -> Result<Outcome, CliError> {
         consistency: !args.no_consistency,
         environment: !args.no_env_resolution,
     });
+    outcome.sources.show_from(&context.cwd);
     if outcome.diagnostics.has_errors() || outcome.normalised.is_none() {
         return Err(CliError::findings(&outcome.findings(), &outcome.sources));
-    }
-    if let (Some(project), false) = (&outcome.project, args.no_consistency)
-        && let Err(cycles) = Graph::of(project)
-    {
-        return Err(CliError::findings(&cycles, &outcome.sources));
     }
     report::print(&outcome.findings(), &outcome.sources);
     let known = names(outcome.normalised.as_ref(), "services");

@@ -20,6 +20,7 @@ mod work;
 
 pub mod attach;
 pub mod build;
+pub mod check;
 pub mod config;
 pub mod convert;
 pub mod cp;
@@ -105,6 +106,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
     match command {
         Command::Attach(args) => attach::run(&context, &args),
         Command::Build(args) => build::run(&context, &args),
+        Command::Check(args) => check::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
         Command::Convert(args) => convert::run(&context, &args),
         Command::Cp(args) => cp::run(&context, &args),

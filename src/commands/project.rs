@@ -67,7 +67,8 @@ impl Context {
             services: services.to_vec(),
             ..model::Options::new(options.clone())
         };
-        let outcome = model::load(&asked);
+        let mut outcome = model::load(&asked);
+        outcome.sources.show_from(&self.cwd);
         let findings = outcome.findings();
         let (Some(project), Some(loaded)) = (outcome.project, outcome.loaded) else {
             return Err(CliError::findings(&findings, &outcome.sources));

@@ -7,9 +7,10 @@ use std::path::Path;
 
 use camino::Utf8PathBuf;
 
+use super::consequence::independent;
 use super::project::Project;
 use super::{decode, env_file, normalise, profile, schema, validate};
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::source::env::{EnvFormat, read_env_file};
 use crate::source::load::{self as source, LoadOptions, Loaded};
 use crate::source::node::{Mapping, Node, Value};
@@ -63,10 +64,16 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// All findings, those about the files first.
+    /// All findings, ordered by place; a warning that is refused at the same place for the same reason is left out.
     pub fn findings(&self) -> Diagnostics {
-        let mut all = self.diagnostics.clone();
-        all.append(self.refusals.clone());
+        let refused = |warning: &Diagnostic| {
+            let same =
+                |refusal: &Diagnostic| refusal.code == warning.code && refusal.span() == warning.span();
+            warning.severity < Severity::Error && self.refusals.iter().any(same)
+        };
+        let stated = self.diagnostics.iter().filter(|finding| !refused(finding));
+        let mut all: Diagnostics = stated.chain(&self.refusals).cloned().collect();
+        all.sort();
         all
     }
 }
@@ -108,7 +115,8 @@ fn stages(
     let lookup = |name: &str| loaded.environment.get(name).map(str::to_owned);
     let directory = loaded.project_directory.to_string_lossy();
     let raw = !options.source.interpolate;
-    diagnostics.append(schema::validate(&loaded.root, raw));
+    let found = schema::validate(&loaded.root, raw);
+    diagnostics.append(independent(found, diagnostics, &loaded.root));
     let (mut root, findings) = normalise::normalise(
         &loaded.root,
         normalise::Context {
@@ -124,16 +132,17 @@ fn stages(
             environment: options.environment,
         },
     );
-    diagnostics.append(findings);
+    diagnostics.append(independent(findings, diagnostics, &loaded.root));
     if raw {
         return ((!diagnostics.has_errors()).then_some(root), None, refusals);
     }
     let enabled = profile::enabled(&root, &loaded.profiles, &options.services);
-    diagnostics.append(validate::parts(&root));
+    let mut found = validate::parts(&root);
     if options.consistency {
-        diagnostics.append(validate::consistency(&root, &enabled));
+        found.append(validate::consistency(&root, &enabled));
         normalise::agree_on_replicas(&mut root);
     }
+    diagnostics.append(independent(found, diagnostics, &loaded.root));
     if options.environment && !diagnostics.has_errors() {
         EnvironmentFiles {
             lookup: &lookup,
@@ -288,7 +297,7 @@ fn read(
             .at(path.span);
             if missing && kind.title == "env_file" {
                 finding = finding.help(format!(
-                    "create it, or let it be absent:\nenv_file:\n  - path: {text}\n    required: false"
+                    "create it, or let it be absent:\nservices:\n  {service}:\n    env_file:\n      - path: {text}\n        required: false"
                 ));
             }
             diagnostics.push(finding);

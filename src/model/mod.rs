@@ -4,6 +4,8 @@
 pub mod build;
 mod cast;
 mod command_line;
+mod consequence;
+pub mod cycle;
 pub mod decode;
 pub mod deploy;
 pub mod develop;
@@ -23,6 +25,7 @@ pub mod project;
 pub mod provenance;
 pub mod schema;
 pub mod service;
+mod snippet;
 pub mod units;
 pub mod validate;
 pub mod volume;

@@ -12,12 +12,14 @@ mod json;
 mod listing;
 mod service;
 pub(super) mod shape;
+mod synonym;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
 use self::shape::{Object, Shape};
+use super::snippet;
 use super::units::UnitError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::node::{Mapping, Node, Value};
@@ -47,23 +49,20 @@ struct Check {
 
 impl Check {
     fn wrong_type(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
-        let mut finding = Diagnostic::error(
+        let finding = Diagnostic::error(
             "wrong-type",
             format!("{path} must be {}, not {}", shape.expected(), node.describe()),
         )
         .label(node.span, format!("{} is expected here", shape.expected()));
-        if let Some(help) = hint::wrong_type(node, shape) {
-            finding = finding.help(help);
-        }
-        self.findings.push(finding);
+        self.findings.push(hint::wrong_type(finding, node, shape, path));
     }
 
     fn unit(&mut self, node: &Node, path: &NodePath, error: UnitError) {
-        let mut finding = Diagnostic::error("bad-value", format!("{path}: {}", error.message)).at(node.span);
-        if let Some(suggestion) = error.suggestion {
-            finding = finding.help(format!("try `{suggestion}`"));
-        }
-        self.findings.push(finding);
+        let finding = Diagnostic::error("bad-value", format!("{path}: {}", error.message)).at(node.span);
+        self.findings.push(match error.suggestion {
+            Some(suggestion) => hint::instead(finding, &suggestion, "try"),
+            None => finding,
+        });
     }
 
     fn check(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
@@ -272,7 +271,10 @@ impl Check {
                 self.findings.push(
                     Diagnostic::error("empty-service", format!("{path} is empty"))
                         .at(entry.key_span)
-                        .help(format!("give it at least an image:\n  {name}:\n    image: …")),
+                        .help(format!(
+                            "give it at least an image:\n{}",
+                            snippet::yaml(&path.key("image"), Node::string("…", entry.key_span))
+                        )),
                 );
             } else {
                 self.check(&entry.node, inner, &path);
@@ -310,7 +312,11 @@ impl Check {
             }
         }
         for required in object.required {
-            if !mapping.contains_key(required) {
+            let misspelt = self.findings.iter().any(|finding| {
+                let inside = |span: Span| mapping.entries().any(|(_, entry)| entry.key_span == span);
+                finding.replacement.as_deref() == Some(required) && finding.span().is_some_and(inside)
+            });
+            if !mapping.contains_key(required) && !misspelt {
                 self.findings.push(
                     Diagnostic::error("missing-key", format!("{path} has no `{required}`"))
                         .label(node.span, format!("`{required}:` is missing")),
@@ -335,7 +341,8 @@ impl Check {
                 )
                 .at(span)
                 .help(format!(
-                    "put services under `services:`\nservices:\n  {name}:\n    …"
+                    "put services under `services:`\n{}",
+                    snippet::yaml(&NodePath::root().key("services").key(name), value.clone())
                 )),
             );
             return;
@@ -345,12 +352,9 @@ impl Check {
         } else {
             format!("{path} ({})", object.title)
         };
-        let mut finding =
-            Diagnostic::error("unknown-key", format!("`{name}` is not a key of {place}")).at(span);
-        if let Some(help) = hint::unknown_key(name, object) {
-            finding = finding.help(help);
-        }
-        self.findings.push(finding);
+        let finding = Diagnostic::error("unknown-key", format!("`{name}` is not a key of {place}")).at(span);
+        self.findings
+            .push(hint::unknown_key(finding, (name, value), object, path));
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod doubtful;
 mod exclusive;
+mod improvable;
 mod reference;
 mod resource;
 
@@ -12,11 +13,16 @@ mod tests;
 
 use std::collections::BTreeSet;
 
+use indexmap::IndexMap;
+
+use super::cycle::cycles;
 use super::fields::Fields;
 use super::profile;
+use super::snippet;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::node::Node;
 use crate::source::path::NodePath;
+use crate::source::span::Span;
 
 /// Checks each part by itself: what a volume, config, secret, network or port may say.
 pub fn parts(root: &Node) -> Diagnostics {
@@ -41,9 +47,22 @@ pub fn consistency(root: &Node, enabled: &BTreeSet<String>) -> Diagnostics {
         reference::check(&file, name, &service, enabled, &mut findings);
         exclusive::check(name, &service, &mut findings);
     }
+    findings.append(cycles(&dependencies(&file, enabled)));
     exclusive::container_names(&file, enabled, &mut findings);
     resource::secrets(&file, &mut findings);
     findings
+}
+
+/// Who waits for whom among the services that are on, implied dependencies included.
+fn dependencies<'a>(file: &Fields<'a>, enabled: &BTreeSet<String>) -> IndexMap<(&'a str, &'a str), Span> {
+    let on = |name: &str| enabled.contains(name);
+    let services = file.members("services").filter(|(name, _)| on(name));
+    services
+        .flat_map(|(name, service)| {
+            let others = service.members("depends_on").filter(|(other, _)| on(other));
+            others.map(move |(other, dependency)| ((name, other), dependency.span()))
+        })
+        .collect()
 }
 
 /// Warns about what is valid but hardly meant.
@@ -59,8 +78,19 @@ pub fn doubts(root: &Node, enabled: &BTreeSet<String>) -> Diagnostics {
     findings
 }
 
+/// Notes on what could be better.
+pub fn notes(root: &Node) -> Diagnostics {
+    let mut findings = Diagnostics::new();
+    improvable::check(&Fields::new(root, NodePath::root()), &mut findings);
+    findings
+}
+
 fn service_image(name: &str, service: &Fields<'_>, findings: &mut Diagnostics) {
-    if !service.is_mapping() || service.has("image") || service.has("build") || service.has("provider") {
+    let named = ["image", "build", "provider"]
+        .iter()
+        .any(|key| service.find_key(key).is_some());
+    // What could not be extended was reported.
+    if !service.is_mapping() || named || service.has("extends") {
         return;
     }
     findings.push(
@@ -69,6 +99,9 @@ fn service_image(name: &str, service: &Fields<'_>, findings: &mut Diagnostics) {
             format!("the service `{name}` has neither `image` nor `build`"),
         )
         .at(service.span())
-        .help(format!("say what it runs:\n{name}:\n  image: …")),
+        .help(format!(
+            "say what it runs:\n{}",
+            snippet::yaml(&service.path().key("image"), Node::string("…", service.span()))
+        )),
     );
 }

@@ -105,6 +105,7 @@ impl SourceFile {
 #[derive(Clone, Debug, Default)]
 pub struct SourceMap {
     files: Vec<SourceFile>,
+    shown_from: Option<PathBuf>,
 }
 
 impl SourceMap {
@@ -135,6 +136,21 @@ impl SourceMap {
         &self.files[id.0 as usize]
     }
 
+    /// Shows the paths of files below a directory relative to it.
+    pub fn show_from(&mut self, directory: &Path) {
+        self.shown_from = Some(directory.to_owned());
+    }
+
+    /// The path of a file as a person wants it.
+    pub fn shown(&self, id: FileId) -> &Path {
+        let path = self.path(id);
+        let inside = self
+            .shown_from
+            .as_deref()
+            .and_then(|from| path.strip_prefix(from).ok());
+        inside.unwrap_or(path)
+    }
+
     /// The path of a span's file.
     pub fn path(&self, id: FileId) -> &Path {
         &self.file(id).path
@@ -156,7 +172,7 @@ impl SourceMap {
         let position = self.position(span);
         format!(
             "{}:{}:{}",
-            self.path(span.file).display(),
+            self.shown(span.file).display(),
             position.line,
             position.column
         )
@@ -184,5 +200,16 @@ mod tests {
         assert_eq!(map.file(file).line(1), Some("é: 1"));
         assert_eq!(map.file(file).line(3), Some(""));
         assert_eq!(map.file(file).line(4), None);
+    }
+
+    #[test]
+    fn files_below_the_working_directory_are_shown_from_there() {
+        let mut map = SourceMap::new();
+        let inside = map.add("/p/sub/a.yaml", "a: 1\n");
+        let outside = map.add("/q/b.yaml", "a: 1\n");
+        map.show_from(Path::new("/p"));
+        assert_eq!(map.locate(Span::new(inside, 0, 1)), "sub/a.yaml:1:1");
+        assert_eq!(map.locate(Span::new(outside, 0, 1)), "/q/b.yaml:1:1");
+        assert_eq!(map.path(inside), Path::new("/p/sub/a.yaml"));
     }
 }

@@ -1,12 +1,19 @@
 //! In: findings and the texts they point into. Out: what a person reads about them: frames drawn by miette on a
-//! terminal, plain lines elsewhere. **Invariant:** each finding is shown with its `file:line:column`, if it has one.
+//! terminal, plain lines elsewhere, JSON for editors. **Invariant:** each finding is shown with its `file:line:column`, if it has one.
+
+mod json;
 
 use std::fmt;
 
 use miette::{GraphicalReportHandler, LabeledSpan, NamedSource, SourceCode};
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Label, Severity};
+use crate::source::comments::Comments;
+use crate::source::node::{Mapping, Node, Value};
 use crate::source::span::{FileId, SourceMap, Span};
+use crate::source::{toml, yaml};
+
+pub use json::json_lines;
 
 /// Writes all findings to standard error, framed if it is a terminal. `NO_COLOR` is miette's matter.
 pub fn print(findings: &Diagnostics, sources: &SourceMap) {
@@ -38,7 +45,7 @@ fn plain_finding(out: &mut String, finding: &Diagnostic, sources: &SourceMap) {
         .span()
         .map(|span| format!("{}: ", sources.locate(span)))
         .unwrap_or_default();
-    let kind = word(finding.severity);
+    let kind = finding.severity.word();
     push(
         out,
         &format!("{place}{kind}[{}]: {}", finding.code, finding.message),
@@ -50,10 +57,56 @@ fn plain_finding(out: &mut String, finding: &Diagnostic, sources: &SourceMap) {
         }
         excerpt(out, label, Some(label.span) == first, sources);
     }
-    for (at, line) in finding.help.iter().flat_map(|help| help.lines()).enumerate() {
+    for (at, line) in help(finding, sources)
+        .iter()
+        .flat_map(|help| help.lines())
+        .enumerate()
+    {
         let lead = if at == 0 { "  = help: " } else { "          " };
         push(out, &format!("{lead}{line}"));
     }
+}
+
+/// The help with its snippet, in the language of the file.
+fn help(finding: &Diagnostic, sources: &SourceMap) -> Option<String> {
+    let (words, _) = finding.advice()?;
+    Some(match snippet(finding, sources) {
+        Some(snippet) => format!("{words}\n{}", snippet.trim_end()),
+        None => words.to_owned(),
+    })
+}
+
+/// The snippet as TOML if the finding is in a TOML file.
+fn snippet(finding: &Diagnostic, sources: &SourceMap) -> Option<String> {
+    let (_, snippet) = finding.advice()?;
+    let snippet = snippet?;
+    let is_toml = |span: Span| {
+        sources
+            .path(span.file)
+            .extension()
+            .is_some_and(|extension| extension == "toml")
+    };
+    let written = finding
+        .span()
+        .filter(|span| is_toml(*span))
+        .and_then(|_| in_toml(snippet));
+    Some(written.unwrap_or_else(|| snippet.to_owned()))
+}
+
+/// YAML as TOML; none if it is no mapping.
+fn in_toml(snippet: &str) -> Option<String> {
+    let file = SourceMap::new().add("snippet", snippet);
+    let mut node = yaml::parse(file, snippet, &mut Diagnostics::new())
+        .into_iter()
+        .next()?;
+    node.as_map()?;
+    // A key without a value is an empty table there.
+    node.walk_mut(&mut |node: &mut Node| {
+        if node.is_null() {
+            node.value = Value::Map(Mapping::new());
+        }
+    });
+    Some(toml::write(&node, &mut Comments::none()))
 }
 
 /// Characters of a line that are shown; of a longer one, those around what is pointed at.
@@ -91,6 +144,9 @@ fn excerpt(out: &mut String, label: &Label, with_text: bool, sources: &SourceMap
     } else {
         String::new()
     };
+    if line.is_empty() {
+        return;
+    }
     push(out, &format!("  {number} | {head}{visible}{tail}"));
     push(
         out,
@@ -101,13 +157,6 @@ fn excerpt(out: &mut String, label: &Label, with_text: bool, sources: &SourceMap
 fn push(out: &mut String, line: &str) {
     out.push_str(line.trim_end());
     out.push('\n');
-}
-
-fn word(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    }
 }
 
 /// Findings as miette draws them.
@@ -144,10 +193,11 @@ impl Report {
             message: finding.message.clone(),
             code: finding.code.to_owned(),
             severity: match finding.severity {
+                Severity::Note => miette::Severity::Advice,
                 Severity::Warning => miette::Severity::Warning,
                 Severity::Error => miette::Severity::Error,
             },
-            help: finding.help.clone(),
+            help: help(finding, sources),
             source: main.map(|file| named(file, sources)),
             labels: Vec::new(),
             related: Vec::new(),
@@ -173,7 +223,7 @@ impl Report {
 
 fn named(file: FileId, sources: &SourceMap) -> NamedSource<String> {
     let source = sources.file(file);
-    NamedSource::new(source.path.display().to_string(), source.text.clone())
+    NamedSource::new(sources.shown(file).display().to_string(), source.text.clone())
 }
 
 /// Only the first line of a label is drawn: a whole section in a frame hides what is wrong with it.

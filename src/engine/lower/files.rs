@@ -46,8 +46,8 @@ pub(super) fn add(
             uid: mount.uid.unwrap_or(0),
             gid: mount.gid.unwrap_or(0),
         };
-        let wrong = |message: String| {
-            Diagnostic::error("file-missing", message)
+        let pointed = |finding: Diagnostic| {
+            finding
                 .label(mount.span, "used here")
                 .secondary(object.span, "defined here")
         };
@@ -56,14 +56,17 @@ pub(super) fn add(
             FileObjectSource::Content(text) => files.push(file(text.as_bytes())),
             FileObjectSource::Environment(_, Some(value)) => files.push(file(value.as_bytes())),
             FileObjectSource::Environment(name, None) => {
-                diagnostics.push(wrong(format!(
-                    "{kind} {key} needs the environment variable {name}, which is not set"
-                )));
+                let message = format!("the {kind} `{key}` needs the variable `{name}`, which is not set");
+                let finding = pointed(Diagnostic::error("required-variable", message));
+                diagnostics.push(finding.help("set it in `.env`, with `--env-file`, or in the shell"));
             }
             FileObjectSource::External => {
                 let message =
                     format!("external {kind} {key} is nowhere to be found: there is no store of them");
-                diagnostics.push(wrong(message).help("give it a `file:` or an `environment:` source"));
+                diagnostics.push(
+                    pointed(Diagnostic::error("unsupported-key", message))
+                        .help("give it a `file:` or an `environment:` source"),
+                );
             }
             FileObjectSource::File(path) => {
                 let owned = mount.uid.is_some() || mount.gid.is_some() || mount.mode.is_some();
@@ -80,11 +83,13 @@ pub(super) fn add(
                         },
                     }),
                     Some(Content::Unreadable(why)) => {
-                        diagnostics.push(wrong(format!(
-                            "file {path} of {kind} {key} cannot be read: {why}"
-                        )));
+                        let message = format!("the file {path} of the {kind} `{key}` cannot be read: {why}");
+                        diagnostics.push(pointed(Diagnostic::error("missing-file", message)));
                     }
-                    None => diagnostics.push(wrong(format!("file {path} of {kind} {key} was not read"))),
+                    None => {
+                        let message = format!("the file {path} of the {kind} `{key}` was not read");
+                        diagnostics.push(pointed(Diagnostic::error("missing-file", message)));
+                    }
                 }
             }
         }

@@ -286,22 +286,12 @@ fn health(service: &Service) -> Option<HealthRequest> {
 fn logging(service: &Service, diagnostics: &mut Diagnostics) -> LogRequest {
     let mut log = LogRequest::default();
     let at = place(service, "logging");
-    match service.logging.driver.as_deref() {
-        None | Some("json-file" | "local") => {}
-        Some("none") => log.discard = true,
-        Some(driver) => diagnostics.push(
-            Diagnostic::warning(
-                "logging-driver",
-                format!("logging driver {driver} is not there, logs go to a file"),
-            )
-            .at(at)
-            .help("`rcompose logs` reads them"),
-        ),
-    }
+    // Of a driver that is not there, decoding has warned.
+    log.discard = service.logging.driver.as_deref() == Some("none");
     for (option, value) in &service.logging.options {
         let wrong = |diagnostics: &mut Diagnostics, expected: &str| {
             let message = format!("logging option {option} is {value:?}, expected {expected}");
-            diagnostics.push(Diagnostic::error("invalid-value", message).at(at));
+            diagnostics.push(Diagnostic::error("bad-value", message).at(at));
         };
         match option.as_str() {
             // Unlimited to Docker; a file that fills the disk is nobody's wish.

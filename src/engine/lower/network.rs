@@ -44,7 +44,7 @@ pub(super) fn networking(
             Some(Ok(address)) => Some(address),
             Some(Err(_)) => {
                 let message = format!("ipv4_address of service {} is not an IPv4 address", service.name);
-                diagnostics.push(Diagnostic::error("invalid-value", message).at(network.span));
+                diagnostics.push(Diagnostic::error("bad-value", message).at(network.span));
                 None
             }
         };

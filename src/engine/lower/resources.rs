@@ -37,7 +37,7 @@ pub fn network_request(
         .filter(|driver| !matches!(*driver, "bridge" | "default" | ""))
     {
         let message = format!("network {key} has the driver {driver}, only bridge is supported");
-        diagnostics.push(Diagnostic::error("network-driver", message).at(network.span));
+        diagnostics.push(Diagnostic::error("unsupported-key", message).at(network.span));
         return None;
     }
     for option in network
@@ -64,13 +64,13 @@ pub fn network_request(
             reserved.push(address);
         } else {
             let message = format!("aux_addresses.{name} of network {key} is not an IPv4 address");
-            diagnostics.push(Diagnostic::error("invalid-value", message).at(network.span));
+            diagnostics.push(Diagnostic::error("bad-value", message).at(network.span));
         }
     }
     let mtu = option(OPTIONS[1]).map(|text| (text, text.parse()));
     if let Some((text, Err(_))) = &mtu {
         let message = format!("mtu of network {key} is {text:?}, expected a number");
-        diagnostics.push(Diagnostic::error("invalid-value", message).at(network.span));
+        diagnostics.push(Diagnostic::error("bad-value", message).at(network.span));
     }
     let mut request = NetworkRequest {
         name: network.name.clone(),
@@ -108,7 +108,7 @@ pub fn volume_request(
         .filter(|driver| !matches!(*driver, "local" | ""))
     {
         let message = format!("volume {key} has the driver {driver}, only local is supported");
-        diagnostics.push(Diagnostic::error("volume-driver", message).at(volume.span));
+        diagnostics.push(Diagnostic::error("unsupported-key", message).at(volume.span));
         return None;
     }
     let options = volume.driver_opts.clone().into_iter().collect();

@@ -32,9 +32,25 @@ pub(super) fn decode(service: &Fields<'_>, findings: &mut Diagnostics) -> Vec<Mo
     mounts
 }
 
+/// Whether a text begins like `c:/`.
+fn is_drive(text: &str) -> bool {
+    let mut letters = text.chars();
+    letters.next().is_some_and(char::is_alphabetic) && letters.as_str().starts_with(":/")
+}
+
 fn volume(volume: &Fields<'_>, findings: &mut Diagnostics) -> Option<Mount> {
     let target = volume.text("target").unwrap_or_default();
     if !target.starts_with('/') {
+        if is_drive(target) {
+            let message = format!(
+                "{}: `{target}` is taken for a path of Windows, which cannot be mounted here",
+                volume.path()
+            );
+            findings.push(Diagnostic::error("one-letter-volume", message).at(volume.span()).help(
+                "give the volume a name of two letters or more, or use the long form with `type: volume`",
+            ));
+            return None;
+        }
         findings.push(
             Diagnostic::error(
                 "bad-volume",

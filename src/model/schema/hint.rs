@@ -1,90 +1,91 @@
 //! In: what was written in the wrong place or form. Out: the words that say what was probably meant.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::FILE;
+use super::service::SERVICE;
 use super::shape::{Object, Shape};
-use super::{FILE, SERVICE};
-use crate::diagnostic::nearest;
-use crate::source::node::{Node, Value};
+use super::synonym;
+use crate::diagnostic::{Diagnostic, nearest};
+use crate::model::snippet::{self, below};
+use crate::source::node::{Mapping, Node, Value};
+use crate::source::path::NodePath;
 
-/// What other tools and older versions call a key of a service.
-const SERVICE_SYNONYMS: [(&str, &str); 33] = [
-    ("args", "build.args"),
-    ("autostart", "restart"),
-    ("cap", "cap_add"),
-    ("cmd", "command"),
-    ("cpu", "cpus"),
-    ("cpu_limit", "cpus"),
-    ("depends", "depends_on"),
-    ("devs", "devices"),
-    ("env", "environment"),
-    ("env_files", "env_file"),
-    ("envfile", "env_file"),
-    ("envs", "environment"),
-    ("health", "healthcheck"),
-    ("health_check", "healthcheck"),
-    ("host", "hostname"),
-    ("hosts", "extra_hosts"),
-    ("label", "labels"),
-    ("liveness", "healthcheck"),
-    ("log_driver", "logging.driver"),
-    ("log_opt", "logging.options"),
-    ("memory", "mem_limit"),
-    ("memory_limit", "mem_limit"),
-    ("mounts", "volumes"),
-    ("name", "container_name"),
-    ("net", "network_mode"),
-    ("network", "networks"),
-    ("pull", "pull_policy"),
-    ("readonly", "read_only"),
-    ("requires", "depends_on"),
-    ("restart_policy", "restart"),
-    ("stop_timeout", "stop_grace_period"),
-    ("volume_driver", "volumes.<name>.driver at the top level"),
-    ("workdir", "working_dir"),
-];
-
-/// What people write for the words of the specification.
-const WORD_SYNONYMS: [(&str, &str); 9] = [
-    ("running", "service_started"),
-    ("up", "service_started"),
-    ("done", "service_completed_successfully"),
-    ("exited", "service_completed_successfully"),
-    ("success", "service_completed_successfully"),
-    ("finished", "service_completed_successfully"),
-    ("copy", "sync"),
-    ("build", "rebuild"),
-    ("ramfs", "tmpfs"),
-];
-
-/// Where an unknown key probably belongs, or what it was meant to be.
-pub(super) fn unknown_key(name: &str, object: &'static Object) -> Option<String> {
-    if std::ptr::eq(object, &raw const SERVICE)
-        && let Some((_, meant)) = SERVICE_SYNONYMS.iter().find(|(word, _)| *word == name)
-    {
-        return Some(format!("did you mean `{meant}`?"));
+/// Says where an unknown key probably belongs, or what it was meant to be.
+pub(super) fn unknown_key(
+    finding: Diagnostic,
+    (name, value): (&str, &Node),
+    object: &'static Object,
+    path: &NodePath,
+) -> Diagnostic {
+    if let Some(meant) = synonym(name, object) {
+        return meant_key(finding, meant, value, object, path);
     }
     for key in object.keys {
         if inner_object(&key.shape).is_some_and(|inner| inner.shape(name).is_some()) {
-            return Some(format!("`{name}` belongs under `{}:`", key.name));
+            let place = path.key(key.name).key(name);
+            let shown = snippet::yaml(&place, value.clone());
+            return finding.help(format!("`{name}` belongs under `{}:`\n{shown}", key.name));
         }
     }
     if std::ptr::eq(object, &raw const FILE) && SERVICE.shape(name).is_some() {
-        return Some(format!("`{name}` belongs to a service, under `services:`"));
+        return finding.help(format!("`{name}` belongs to a service, under `services:`"));
     }
     if FILE.shape(name).is_some() {
-        return Some(format!(
+        return finding.help(format!(
             "`{name}` belongs at the top of the file; check the indentation"
         ));
     }
     if SERVICE.shape(name).is_some() {
-        return Some(format!("`{name}` belongs to the service; check the indentation"));
+        return finding.help(format!("`{name}` belongs to the service; check the indentation"));
     }
     if let Some(meant) = nearest(name, object.keys.iter().map(|key| key.name)) {
-        return Some(format!("did you mean `{meant}`?"));
+        return meant_key(finding, meant, value, object, path);
     }
-    object
-        .extensible
-        .then(|| "keys of your own must begin with `x-`".to_owned())
+    if object.extensible {
+        finding.help("keys of your own must begin with `x-`")
+    } else {
+        finding
+    }
+}
+
+/// The dotted key that a word stands for; letter case, `-` and `_` do not count.
+fn synonym(name: &str, object: &'static Object) -> Option<&'static str> {
+    let plain = |word: &str| word.to_lowercase().replace('-', "_");
+    let name = plain(name);
+    if let Some(key) = object.keys.iter().find(|key| plain(key.name) == name) {
+        return Some(key.name);
+    }
+    if std::ptr::eq(object, &raw const SERVICE) {
+        let found = synonym::SERVICE.iter().find(|(word, _)| *word == name);
+        return found.map(|(_, meant)| *meant);
+    }
+    let found = synonym::ELSEWHERE
+        .iter()
+        .find(|(title, word, _)| *title == object.title && *word == name);
+    found.map(|(.., meant)| *meant)
+}
+
+/// Proposes a key; if the value does not fit it as it is, shows how it would.
+fn meant_key(
+    finding: Diagnostic,
+    meant: &str,
+    value: &Node,
+    object: &'static Object,
+    path: &NodePath,
+) -> Diagnostic {
+    let place = below(path, meant);
+    let Some(shape) = object.shape(meant) else {
+        let shown = snippet::yaml(&place, value.clone());
+        let parent = meant.split('.').next().unwrap_or(meant);
+        let key = place.last_key().unwrap_or(meant);
+        return finding.help(format!("it is `{key}`, under `{parent}:`\n{shown}"));
+    };
+    let mut finding = finding.did_you_mean(meant);
+    if let Some(fitting) = fitting(value, shape) {
+        let shown = snippet::yaml(&place, fitting);
+        finding = finding.help(format!("did you mean `{meant}`?\n{shown}"));
+    }
+    finding
 }
 
 /// The object a shape holds directly, for keys written one level too high.
@@ -101,7 +102,7 @@ fn inner_object(shape: &Shape) -> Option<&'static Object> {
 /// The word that was meant among those allowed: `healthy` is `service_healthy`.
 pub(super) fn word<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
     let lower = text.to_lowercase();
-    let synonym = WORD_SYNONYMS
+    let synonym = synonym::WORDS
         .iter()
         .find(|(word, _)| *word == lower)
         .map(|(_, meant)| *meant);
@@ -123,27 +124,178 @@ pub(super) fn word<'a>(text: &str, words: &[&'a str]) -> Option<&'a str> {
         .or_else(|| nearest(text, words.iter().copied()))
 }
 
-/// How to write a value of a wrong type.
-pub(super) fn wrong_type(node: &Node, shape: &Shape) -> Option<String> {
+/// A value in the form that a shape wants, where one can be made of it and it is not in that form already.
+fn fitting(node: &Node, shape: &Shape) -> Option<Node> {
+    let text = node.scalar_text().filter(|_| !node.is_null());
+    let list = || {
+        let text = text.as_deref()?;
+        let text = text.strip_prefix('-').unwrap_or(text);
+        Some(Node::seq(
+            vec![Node::string(text.trim_matches('"'), node.span)],
+            node.span,
+        ))
+    };
+    let has_sign = text.as_deref().is_some_and(|text| text.contains('='));
+    if let Shape::Texts | Shape::Set | Shape::List(_) | Shape::OrNames(_) = shape {
+        list()
+    } else if let Shape::Pairs(_) | Shape::Hosts = shape {
+        list().filter(|_| has_sign)
+    } else if let Shape::Map(_) = shape {
+        names(node)
+    } else if let Shape::Object(object) = shape {
+        main_key(node, object)
+    } else {
+        None
+    }
+}
+
+/// A list of names as the mapping it should be.
+fn names(node: &Node) -> Option<Node> {
+    let mut mapping = Mapping::new();
+    for item in node.as_seq()? {
+        mapping.insert(item.as_str()?, item.span, Node::null(item.span));
+    }
+    (!mapping.is_empty()).then(|| Node::map(mapping, node.span))
+}
+
+/// A single value as the object whose main key it is.
+fn main_key(node: &Node, object: &'static Object) -> Option<Node> {
+    let key = match object.title {
+        "a service" => "image",
+        "a dependency" | "a restart_policy" => "condition",
+        "a logging section" => "driver",
+        "a healthcheck" => "test",
+        "a provider" => "type",
+        "a hook" | "an init container" => "command",
+        "a watch rule" => "path",
+        "a model" => "model",
+        "a secret" | "a config" => "file",
+        _ => return None,
+    };
+    let value = match (&node.value, object.title) {
+        (Value::Null, "a dependency") => Node::string("service_started", node.span),
+        (Value::String(text), "a dependency") => {
+            Node::string(word(text, dependency_conditions())?, node.span)
+        }
+        (Value::Seq(_), "a healthcheck" | "a hook") | (Value::String(_), _) => node.clone(),
+        _ => return None,
+    };
+    Some(snippet::single(key, value, node.span))
+}
+
+/// What a dependency may wait for.
+fn dependency_conditions() -> &'static [&'static str] {
+    &[
+        "service_started",
+        "service_healthy",
+        "service_completed_successfully",
+    ]
+}
+
+/// Says how to write a value of a wrong type.
+pub(super) fn wrong_type(finding: Diagnostic, node: &Node, shape: &Shape, path: &NodePath) -> Diagnostic {
+    let shown = |value: Node| snippet::yaml(path, value);
+    if path.matches("services.*.restart")
+        && let Value::Bool(always) = node.value
+    {
+        let (policy, what) = if always {
+            (
+                "always",
+                "restarts it whenever it ends; `on-failure` only after an error",
+            )
+        } else {
+            ("no", "never restarts it")
+        };
+        return finding.help(format!(
+            "`{policy}` {what}\n{}",
+            shown(Node::string(policy, node.span))
+        ));
+    }
+    let text = node.as_str();
+    if let Some(text) = text.filter(|_| matches!(shape, Shape::Object(_)))
+        && let Some((key, value)) = glued(text, shape)
+    {
+        return finding.help(format!(
+            "a space is missing after the colon\n{}",
+            shown(snippet::single(key, Node::string(value, node.span), node.span))
+        ));
+    }
+    if let Some(fitting) = fitting(node, shape) {
+        let words = match (text, shape) {
+            (Some(text), Shape::Texts | Shape::Set | Shape::List(_)) if text.starts_with("-\"") => {
+                "a space is missing after the dash"
+            }
+            (_, Shape::Map(_)) => "write a mapping",
+            (_, Shape::Object(_)) => "write it as",
+            _ => "write a list",
+        };
+        return finding.help(format!("{words}:\n{}", shown(fitting)));
+    }
+    let pairs = [
+        "environment",
+        "labels",
+        "args",
+        "annotations",
+        "sysctls",
+        "extra_hosts",
+    ];
     match (&node.value, shape) {
         (
             Value::Bool(_) | Value::Int(_) | Value::Float(_),
-            Shape::Text | Shape::TextOrNull | Shape::Texts,
-        ) => node.scalar_text().map(|text| format!("quote it: `\"{text}\"`")),
-        (Value::Int(_), Shape::Duration) => node.scalar_text().map(|text| format!("give a unit: `{text}s`")),
-        (Value::Int(_) | Value::Float(_), Shape::BytesText) => {
-            node.scalar_text().map(|text| format!("quote it: `\"{text}\"`"))
-        }
-        (Value::String(text), Shape::Texts | Shape::Set | Shape::List(_) | Shape::OrNames(_)) => {
-            Some(format!("write a list:\n- {text}"))
+            Shape::Text | Shape::TextOrNull | Shape::Texts | Shape::BytesText,
+        ) => match node.scalar_text() {
+            Some(text) => finding.help(format!("quote it: `\"{text}\"`")),
+            None => finding,
+        },
+        (Value::Int(_), Shape::Duration | Shape::Wait) => match node.scalar_text() {
+            Some(text) => {
+                let text = format!("{text}s");
+                instead(finding, &text, "give a unit:")
+            }
+            None => finding,
+        },
+        (Value::Map(pair), Shape::Text)
+            if pair.len() == 1 && path.last_key().is_some_and(|key| pairs.contains(&key)) =>
+        {
+            let parent = parent(path);
+            finding.help(format!(
+                "write `KEY=VALUE`, or leave out the dashes:\n{}",
+                snippet::yaml(&parent, node.clone())
+            ))
         }
         (Value::Map(_), Shape::Texts | Shape::TextOrTexts) => {
-            Some("a text with `: ` in it must be quoted".to_owned())
+            finding.help("a text with `: ` in it must be quoted")
         }
         (Value::Map(mapping), Shape::Text) if mapping.len() == 1 => {
-            Some("a text with `: ` in it must be quoted".to_owned())
+            finding.help("a text with `: ` in it must be quoted")
         }
-        (Value::Null, _) => Some("give it a value or remove the key".to_owned()),
-        _ => None,
+        (Value::Null, _) => finding.help("give it a value or remove the key"),
+        _ => finding,
     }
+}
+
+/// Proposes a text with a few words before it.
+pub(super) fn instead(mut finding: Diagnostic, text: &str, words: &str) -> Diagnostic {
+    finding.replacement = Some(text.into());
+    finding.help(format!("{words} `{text}`"))
+}
+
+/// `image:nginx` as a key of the object and its value.
+fn glued<'a>(text: &'a str, shape: &Shape) -> Option<(&'static str, &'a str)> {
+    let Shape::Object(object) = shape else { return None };
+    let (key, value) = text.split_once(':')?;
+    let key = object.keys.iter().find(|known| known.name == key)?;
+    Some((key.name, value))
+}
+
+/// The path of what an item or value is in.
+fn parent(path: &NodePath) -> NodePath {
+    let segments = path.segments();
+    segments[..segments.len().saturating_sub(1)].iter().fold(
+        NodePath::root(),
+        |path, segment| match segment {
+            crate::source::path::Segment::Key(key) => path.key(key),
+            crate::source::path::Segment::Index(at) => path.index(*at),
+        },
+    )
 }

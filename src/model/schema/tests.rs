@@ -148,13 +148,38 @@ fn hints_know_typos_synonyms_and_places() {
         ),
         ("whatever", "keys of your own must begin with `x-`"),
     ];
+    let said = |key: &str, object: &'static Object, value: &str| {
+        let span = Span::new(SourceMap::new().add("a", value), 0, 1);
+        let finding = Diagnostic::error("unknown-key", "x").at(span);
+        let path = NodePath::root().key("services").key("web");
+        let found = hint::unknown_key(finding, (key, &Node::string(value, span)), object, &path);
+        found.help.unwrap_or_default()
+    };
     for (key, help) in table {
-        assert_eq!(hint::unknown_key(key, &SERVICE).as_deref(), Some(help), "{key}");
+        let said = said(key, &SERVICE, "x");
+        assert_eq!(said.lines().next(), Some(help), "{key}");
     }
     assert_eq!(
-        hint::unknown_key("image", &FILE).as_deref(),
-        Some("`image` belongs to a service, under `services:`")
+        said("image", &FILE, "x"),
+        "`image` belongs to a service, under `services:`"
     );
+    for (key, help) in [
+        (
+            "dockerfile",
+            "`dockerfile` belongs under `build:`\nservices:\n  web:\n    build:\n      dockerfile: one",
+        ),
+        (
+            "port",
+            "did you mean `ports`?\nservices:\n  web:\n    ports:\n      - one",
+        ),
+        (
+            "log_driver",
+            "it is `driver`, under `logging:`\nservices:\n  web:\n    logging:\n      driver: one",
+        ),
+        ("Container-Name", "did you mean `container_name`?"),
+    ] {
+        assert_eq!(said(key, &SERVICE, "one"), help, "{key}");
+    }
     let conditions = [
         "service_started",
         "service_healthy",
@@ -171,6 +196,21 @@ fn hints_know_typos_synonyms_and_places() {
     ];
     for (word, meant) in words {
         assert_eq!(hint::word(word, &conditions), meant, "{word}");
+    }
+}
+
+#[test]
+fn synonyms_lead_to_keys_that_are_there_from_words_that_are_not() {
+    let mut told = Told::new();
+    collect(&FILE, &mut told);
+    let elsewhere = synonym::ELSEWHERE.iter().copied();
+    let service = synonym::SERVICE
+        .iter()
+        .map(|(word, meant)| ("a service", *word, *meant));
+    for (title, word, meant) in elsewhere.chain(service) {
+        assert!(!told.contains(&(title, word)), "{word} is a key of {title}");
+        let first = meant.split('.').next().expect("a part");
+        assert!(told.contains(&(title, first)), "{meant} is no key of {title}");
     }
 }
 

@@ -21,7 +21,8 @@ impl Check {
                 ),
                 None => self.findings.push(
                     Diagnostic::error("bad-value", format!("{path}: `{text}` is neither true nor false"))
-                        .at(node.span),
+                        .at(node.span)
+                        .help("write `true` or `false`"),
                 ),
             },
             Value::Null | Value::Int(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => {
@@ -155,7 +156,7 @@ impl Check {
         )
         .at(node.span);
         if let Some(meant) = hint::word(text, words) {
-            finding = finding.help(format!("did you mean `{meant}`?"));
+            finding = finding.did_you_mean(meant);
         }
         self.findings.push(finding);
     }

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::fields::Fields;
+use crate::model::snippet;
+use crate::source::node::Node;
 use crate::source::span::Span;
 
 pub(super) fn check(name: &str, service: &Fields<'_>, findings: &mut Diagnostics) {
@@ -186,14 +188,17 @@ fn healthcheck(name: &str, service: &Fields<'_>, findings: &mut Diagnostics) {
     else {
         return;
     };
-    let rest: Vec<String> = test.iter().map(|word| format!("\"{word}\"")).collect();
+    let words = ["CMD"].into_iter().chain(test.iter().map(String::as_str));
+    let at = health.value_span("test");
+    let prefixed = Node::seq(words.map(|word| Node::string(word, at)).collect(), at);
+    let shown = snippet::yaml(&health.path().key("test"), prefixed);
     findings.push(
         Diagnostic::error(
             "healthcheck-test",
             format!("the healthcheck of `{name}` begins with `{first}`, not with CMD, CMD-SHELL or NONE"),
         )
-        .at(health.value_span("test"))
-        .help(format!("write `test: [\"CMD\", {}]`", rest.join(", "))),
+        .at(at)
+        .help(format!("begin with CMD:\n{shown}")),
     );
 }
 

@@ -5,6 +5,9 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::model::fields::Fields;
+use crate::model::snippet;
+use crate::source::node::{Mapping, Node};
+use crate::source::path::NodePath;
 use crate::source::span::Span;
 
 pub(super) fn check(
@@ -22,18 +25,7 @@ pub(super) fn check(
             span: dependency.span(),
             verb: "depends on",
         };
-        if target == name {
-            findings.push(
-                Diagnostic::error(
-                    "dependency-cycle",
-                    format!("the service `{name}` depends on itself"),
-                )
-                .at(dependency.span())
-                .help("remove the entry"),
-            );
-        } else {
-            self::service(file, &wanted, enabled, required, findings);
-        }
+        self::service(file, &wanted, enabled, required, findings);
     }
     for key in ["network_mode", "ipc", "pid"] {
         // An entry of depends_on was implied by each of these, and reported there.
@@ -164,11 +156,22 @@ fn service(
         .filter(|name| *name != from);
     let names: Vec<&str> = names.collect();
     finding = match nearest(target, names.iter().copied()) {
-        Some(near) => finding.help(format!("did you mean `{near}`?")),
+        Some(near) => finding.did_you_mean(near),
         None if names.is_empty() => finding.help("define it under `services:`, or remove the entry"),
-        None => finding.help(format!("the other services are {}", names.join(", "))),
+        None => finding.help(format!("the other services are {}", few(&names))),
     };
     findings.push(finding);
+}
+
+/// Names for a sentence, not all of them if there are many.
+fn few(names: &[&str]) -> String {
+    match names {
+        [first @ .., _, _] if names.len() > 8 => {
+            let shown = &first[..6];
+            format!("{} and {} more", shown.join(", "), names.len() - shown.len())
+        }
+        _ => names.join(", "),
+    }
 }
 
 fn resource(
@@ -179,13 +182,18 @@ fn resource(
     (target, span): (&str, Span),
     findings: &mut Diagnostics,
 ) {
-    if file.members(section).any(|(name, _)| name == target) {
+    let is_list = file
+        .get(section)
+        .is_some_and(|section| section.as_seq().is_some());
+    if is_list || file.members(section).any(|(name, _)| name == target) {
         return;
     }
+    let place = NodePath::root().key(section).key(target);
+    let text = |text: String| Node::string(text, span);
     let snippet = match section {
-        "configs" | "secrets" => format!("{section}:\n  {target}:\n    file: ./{target}"),
-        "models" => format!("models:\n  {target}:\n    model: …"),
-        _ => format!("{section}:\n  {target}:"),
+        "configs" | "secrets" => snippet::yaml(&place.key("file"), text(format!("./{target}"))),
+        "models" => snippet::yaml(&place.key("model"), text("…".to_owned())),
+        _ => snippet::yaml(&place, Node::map(Mapping::new(), span)),
     };
     let near = nearest(target, file.members(section).map(|(name, _)| name));
     let help = match near {

@@ -5,6 +5,8 @@ use std::net::IpAddr;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::model::fields::Fields;
+use crate::model::snippet;
+use crate::source::node::Node;
 
 pub(super) fn check(file: &Fields<'_>, findings: &mut Diagnostics) {
     for (name, volume) in file.members("volumes") {
@@ -75,8 +77,9 @@ fn source(object: &Fields<'_>, title: &str, name: &str, sources: &[&str], findin
             )
             .at(object.span())
             .help(format!(
-                "give it one of {}:\n{name}:\n  file: ./{name}.txt",
-                sources.join(", ")
+                "give it one of {}:\n{}",
+                sources.join(", "),
+                file_snippet(object, name)
             )),
         ),
         [first, second, ..] => findings.push(
@@ -90,6 +93,11 @@ fn source(object: &Fields<'_>, title: &str, name: &str, sources: &[&str], findin
         ),
         _ => {}
     }
+}
+
+fn file_snippet(object: &Fields<'_>, name: &str) -> String {
+    let file = Node::string(format!("./{name}.txt"), object.span());
+    snippet::yaml(&object.path().key("file"), file)
 }
 
 /// A driver may bring a secret's content, but no project can be made of that.
@@ -106,7 +114,10 @@ pub(super) fn secrets(file: &Fields<'_>, findings: &mut Diagnostics) {
                     format!("the secret `{name}` has neither `file` nor `environment`"),
                 )
                 .at(secret.span())
-                .help(format!("give it one of the two:\n{name}:\n  file: ./{name}.txt")),
+                .help(format!(
+                    "give it one of the two:\n{}",
+                    file_snippet(&secret, name)
+                )),
             );
         }
     }
