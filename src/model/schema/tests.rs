@@ -4,6 +4,81 @@ use super::*;
 use crate::source::span::SourceMap;
 use crate::source::yaml;
 
+/// Lines of a service that are right.
+const ACCEPTED: &[&str] = &[
+    "build: .",
+    "build: {context: ., args: [A=1], ssh: [default]}",
+    "command: a b",
+    "command: [a, b]",
+    "command:",
+    "depends_on: [db]",
+    "depends_on: {db: {condition: service_healthy, required: false}}",
+    "environment: [A=1, B]",
+    "environment: {A: 1, B: true, C: }",
+    "env_file: a.env",
+    "env_file: [a.env, {path: b.env, required: false, format: raw}]",
+    "ports: [80, \"80:80\", {target: 80, published: \"8080-8090\"}]",
+    "volumes: [\"a:/b\", {type: bind, source: ., target: /x, bind: {create_host_path: false}}]",
+    "networks: [a]",
+    "networks: {a: , b: {aliases: [c]}}",
+    "ulimits: {nofile: 10, nproc: {soft: 1, hard: 2}}",
+    "extra_hosts: [a=b]",
+    "extra_hosts: {a: b, c: [d, e]}",
+    "healthcheck: {test: curl x, interval: 1m30s, retries: 3}",
+    "gpus: all",
+    "deploy:",
+    "deploy: {replicas: \"2\", resources: {limits: {cpus: 0.5, memory: 64m}}}",
+    "privileged: \"true\"",
+    "mem_limit: 64m",
+    "mem_limit: 67108864",
+    "cpu_quota: 50ms",
+    "configs: [a, {source: b, mode: 0440}]",
+    "logging: {options: {a: , b: 1}}",
+    "gpus: [{driver: d}]",
+    "x-anything: {goes: [here]}",
+    "provider: {type: p, options: {a: 1, b: [c, 2]}}",
+];
+
+/// Lines of a service that are wrong, and how.
+const REFUSED: &[(&str, &[&str])] = &[
+    ("prots: [80]", &["unknown-key"]),
+    ("hostname: 12", &["wrong-type"]),
+    ("command: [a, 1]", &["wrong-type"]),
+    ("command: \"a 'b\"", &["bad-value"]),
+    ("environment: text", &["wrong-type"]),
+    ("environment: {A: [b]}", &["wrong-type"]),
+    ("environment:", &["wrong-type"]),
+    ("volumes:", &["wrong-type"]),
+    ("volumes: {a: b}", &["wrong-type"]),
+    ("volumes: [{target: /x}]", &["missing-key"]),
+    ("volumes: [{type: tmp, target: /x}]", &["unknown-value"]),
+    (
+        "volumes: [{type: tmpfs, target: /x, tmpfs: {size: -1}}]",
+        &["out-of-range"],
+    ),
+    ("depends_on: {db: }", &["wrong-type"]),
+    ("depends_on: {db: {condition: healthy}}", &["unknown-value"]),
+    ("depends_on: [db, db]", &["duplicate-item"]),
+    ("healthcheck: {interval: 5}", &["wrong-type"]),
+    ("healthcheck: {interval: 5 seconds}", &["bad-value"]),
+    ("mem_limit: 2gigs", &["bad-value"]),
+    ("deploy: {resources: {limits: {memory: 64}}}", &["wrong-type"]),
+    ("privileged: maybe", &["bad-value"]),
+    ("privileged: 1", &["wrong-type"]),
+    ("oom_score_adj: 2000", &["out-of-range"]),
+    ("scale: many", &["wrong-type"]),
+    ("cpu_percent: 150", &["out-of-range"]),
+    (
+        "deploy: {resources: {reservations: {devices: [{count: 1}]}}}",
+        &["missing-key"],
+    ),
+    ("ulimits: {nofile: {soft: 1}}", &["missing-key"]),
+    (
+        "prots: [80]\nhostname: 12\nmem_limit: much",
+        &["unknown-key", "wrong-type", "bad-value"],
+    ),
+];
+
 fn codes(text: &str) -> Vec<&'static str> {
     let mut sources = SourceMap::new();
     let file = sources.add("compose.yaml", text);
@@ -25,86 +100,15 @@ fn service(lines: &str) -> Vec<&'static str> {
 
 #[test]
 fn both_forms_of_everything_are_welcome() {
-    let accepted = [
-        "build: .",
-        "build: {context: ., args: [A=1], ssh: [default]}",
-        "command: a b",
-        "command: [a, b]",
-        "command:",
-        "depends_on: [db]",
-        "depends_on: {db: {condition: service_healthy, required: false}}",
-        "environment: [A=1, B]",
-        "environment: {A: 1, B: true, C: }",
-        "env_file: a.env",
-        "env_file: [a.env, {path: b.env, required: false, format: raw}]",
-        "ports: [80, \"80:80\", {target: 80, published: \"8080-8090\"}]",
-        "volumes: [\"a:/b\", {type: bind, source: ., target: /x, bind: {create_host_path: false}}]",
-        "networks: [a]",
-        "networks: {a: , b: {aliases: [c]}}",
-        "ulimits: {nofile: 10, nproc: {soft: 1, hard: 2}}",
-        "extra_hosts: [a=b]",
-        "extra_hosts: {a: b, c: [d, e]}",
-        "healthcheck: {test: curl x, interval: 1m30s, retries: 3}",
-        "gpus: all",
-        "deploy:",
-        "deploy: {replicas: \"2\", resources: {limits: {cpus: 0.5, memory: 64m}}}",
-        "privileged: \"true\"",
-        "mem_limit: 64m",
-        "mem_limit: 67108864",
-        "cpu_quota: 50ms",
-        "configs: [a, {source: b, mode: 0440}]",
-        "logging: {options: {a: , b: 1}}",
-        "gpus: [{driver: d}]",
-        "x-anything: {goes: [here]}",
-        "provider: {type: p, options: {a: 1, b: [c, 2]}}",
-    ];
-    for lines in accepted {
+    for lines in ACCEPTED {
         assert_eq!(service(lines), Vec::<&str>::new(), "{lines}");
     }
 }
 
 #[test]
 fn wrong_kinds_and_values_are_refused_at_once() {
-    let refused: [(&str, &[&str]); 27] = [
-        ("prots: [80]", &["unknown-key"]),
-        ("hostname: 12", &["wrong-type"]),
-        ("command: [a, 1]", &["wrong-type"]),
-        ("command: \"a 'b\"", &["bad-value"]),
-        ("environment: text", &["wrong-type"]),
-        ("environment: {A: [b]}", &["wrong-type"]),
-        ("environment:", &["wrong-type"]),
-        ("volumes:", &["wrong-type"]),
-        ("volumes: {a: b}", &["wrong-type"]),
-        ("volumes: [{target: /x}]", &["missing-key"]),
-        ("volumes: [{type: tmp, target: /x}]", &["unknown-value"]),
-        (
-            "volumes: [{type: tmpfs, target: /x, tmpfs: {size: -1}}]",
-            &["out-of-range"],
-        ),
-        ("depends_on: {db: }", &["wrong-type"]),
-        ("depends_on: {db: {condition: healthy}}", &["unknown-value"]),
-        ("depends_on: [db, db]", &["duplicate-item"]),
-        ("healthcheck: {interval: 5}", &["wrong-type"]),
-        ("healthcheck: {interval: 5 seconds}", &["bad-value"]),
-        ("mem_limit: 2gigs", &["bad-value"]),
-        ("deploy: {resources: {limits: {memory: 64}}}", &["wrong-type"]),
-        ("privileged: maybe", &["bad-value"]),
-        ("privileged: 1", &["wrong-type"]),
-        ("oom_score_adj: 2000", &["out-of-range"]),
-        ("scale: many", &["wrong-type"]),
-        ("cpu_percent: 150", &["out-of-range"]),
-        (
-            "deploy: {resources: {reservations: {devices: [{count: 1}]}}}",
-            &["missing-key"],
-        ),
-        ("ulimits: {nofile: {soft: 1}}", &["missing-key"]),
-        (
-            "prots: [80]\nhostname: 12\nmem_limit: much",
-            &["unknown-key", "wrong-type", "bad-value"],
-        ),
-    ];
-    for (lines, expected) in refused {
-        assert_eq!(service(lines), expected, "{lines}");
+    for (lines, expected) in REFUSED {
+        assert_eq!(service(lines), *expected, "{lines}");
     }
     assert_eq!(service("tty: yes"), ["old-boolean"]);
     assert_eq!(codes("services: {web: }\n"), ["empty-service"]);
@@ -295,4 +299,70 @@ fn the_page_of_the_book_is_as_the_tables_say() {
         committed == page(),
         "run `rcompose schema --keys > book/src/keys.md`"
     );
+}
+
+fn document(text: &str) -> serde_json::Value {
+    let file = SourceMap::new().add("compose.yaml", text);
+    let documents = yaml::parse(file, text, &mut Diagnostics::new());
+    crate::source::emit::json(&documents[0])
+}
+
+#[test]
+fn editors_are_told_what_the_loader_tells() {
+    let validator = jsonschema::validator_for(&json_schema()).unwrap();
+    let of = |lines: &str| document(&format!("services: {{web: {{{lines}}}}}\n"));
+    for lines in ACCEPTED {
+        let errors: Vec<String> = validator
+            .iter_errors(&of(lines))
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{lines}: {errors:?}");
+    }
+    // A pattern cannot know how a shell splits a line.
+    let beyond_patterns = ["command: \"a 'b\""];
+    for (lines, _) in REFUSED {
+        let lines = lines.replace('\n', ", ");
+        let is_valid = validator.is_valid(&of(&lines));
+        assert_eq!(is_valid, beyond_patterns.contains(&lines.as_str()), "{lines}");
+    }
+    let files: [(&str, bool); 12] = [
+        ("services: {web: }", false),
+        ("web: {image: x}", false),
+        ("services: {\"a b\": {image: x}}", false),
+        ("volumes:", false),
+        ("version: 3", false),
+        ("volumes: {a: , b: {external: {name: c}}}\nx-y: 1", true),
+        (
+            "services: {web: {scale: \"${N}\", mem_limit: \"${M}\", use_api_socket: \"${A}\"}}",
+            true,
+        ),
+        ("services: {web: {scale: many}}", false),
+        (
+            "services: {web: {stop_grace_period: 1.5h30µs, shm_size: 1.5 GiB, tty: oN}}",
+            true,
+        ),
+        (
+            "services: {web: {environment: {\"!override\": {A: b}}, ports: {\"!reset\": true}}}",
+            true,
+        ),
+        ("services: {web: {ports: {\"!rest\": true}}}", false),
+        ("networks: {\"any name\": {}}", true),
+    ];
+    for (text, expected) in files {
+        assert_eq!(validator.is_valid(&document(text)), expected, "{text}");
+    }
+    let every = [
+        include_str!("../../../tests/data/every-key/compose.yaml"),
+        include_str!("../../../tests/data/every-key/refused.yaml"),
+        include_str!("../../../examples/wordpress/compose.yaml"),
+        include_str!("../../../examples/wordpress-hub/compose.yaml"),
+    ];
+    for text in every {
+        let document = document(text);
+        let errors: Vec<String> = validator
+            .iter_errors(&document)
+            .map(|error| format!("{}: {error}", error.instance_path()))
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}");
+    }
 }
