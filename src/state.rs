@@ -19,6 +19,7 @@ pub mod rejected_reload;
 /// What a project was brought up with: all that a reload, or a command elsewhere, needs to load it again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "one field a flag of `up`")]
 pub struct ProjectRecord {
     /// Name.
     pub name: String,
@@ -30,6 +31,8 @@ pub struct ProjectRecord {
     pub env_files: Vec<PathBuf>,
     /// Profiles enabled.
     pub profiles: Vec<String>,
+    /// Resources that no service uses are made, too (`--all-resources`).
+    pub all_resources: bool,
     /// The process environment of the last `up`: what the files refer to after the next save is not known yet.
     pub environment: BTreeMap<String, String>,
     /// Whether a supervisor follows the files.

@@ -1,6 +1,7 @@
 //! In: `rcompose config`. Out: the project as its files say it, resolved, or one list of what is in it.
-//! **Invariant:** nothing of the host is looked at but the files.
+//! **Invariant:** nothing of the host is looked at but the files; registries are asked for digests only.
 
+mod digests;
 mod explain;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,10 +72,10 @@ pub struct Args {
     /// Do not read values of the services' environment
     #[arg(long)]
     pub no_env_resolution: bool,
-    /// Pin images to digests (refused: not there yet)
+    /// Pin images to the digests that their registries have now
     #[arg(long)]
     pub resolve_image_digests: bool,
-    /// Print an override file that pins images to digests (refused: not there yet)
+    /// Print an override file that pins images to the digests that their registries have now
     #[arg(long)]
     pub lock_image_digests: bool,
     /// Print where values come from: all, those at or below a path (services.web.environment, services.*.image), or a
@@ -87,6 +88,22 @@ pub struct Args {
     /// Services; none means all
     #[arg(value_name = "SERVICE")]
     pub services: Vec<String>,
+}
+
+impl Args {
+    /// Whether images are pinned; lists of names leave them as they are.
+    fn pins(&self) -> bool {
+        let lists = [
+            self.only_services,
+            self.volumes,
+            self.networks,
+            self.models,
+            self.images,
+            self.only_profiles,
+            self.environment,
+        ];
+        (self.resolve_image_digests || self.lock_image_digests) && !lists.contains(&true)
+    }
 }
 
 /// Format of the project.
@@ -102,14 +119,6 @@ pub enum Format {
 
 /// Prints the project.
 pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
-    for (given, flag) in [
-        (args.resolve_image_digests, "--resolve-image-digests"),
-        (args.lock_image_digests, "--lock-image-digests"),
-    ] {
-        if given {
-            return Err(CliError::unsupported_flag(flag, "it is not there yet"));
-        }
-    }
     if args.variables {
         if !args.services.is_empty() {
             print::err("warning: --variables lists the variables of all services\n");
@@ -127,7 +136,10 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             write(context, args, &text)
         };
     }
-    let outcome = load(context, args)?;
+    let mut outcome = load(context, args)?;
+    if let (Some(root), true) = (&mut outcome.normalised, args.pins()) {
+        digests::pin(context, root, &outcome.sources)?;
+    }
     let text = match &outcome.normalised {
         _ if args.environment => environment(&outcome),
         // Profiles that are off count too, and normalisation leaves their services out.
@@ -150,6 +162,9 @@ fn load(context: &Context, args: &Args) -> Result<Outcome, CliError> {
     // Lists of names are of the whole project, whatever services are given.
     let whole = args.only_services || args.volumes || args.networks || args.models;
     let services = if whole { &[][..] } else { &args.services };
+    if args.no_interpolate && !services.is_empty() {
+        print::err("warning: with --no-interpolate all services are printed\n");
+    }
     let mut outcome = model::load(&model::Options {
         source: LoadOptions {
             interpolate: !args.no_interpolate,
@@ -202,13 +217,16 @@ fn text(args: &Args, root: &Node) -> String {
         Format::Json => View::Json,
         Format::Yaml | Format::Toml => View::Yaml,
     };
-    let shown = if args.no_interpolate {
+    let mut shown = if args.lock_image_digests {
+        digests::lock(root)
+    } else if args.no_interpolate {
         printed_raw(root, view)
     } else {
-        let mut shown = printed(root, view);
-        escape_dollars(&mut shown);
-        shown
+        printed(root, view)
     };
+    if !args.no_interpolate {
+        escape_dollars(&mut shown);
+    }
     match format {
         Format::Yaml => emit::yaml(&shown),
         Format::Json => emit::json_text(&emit::json(&shown)),

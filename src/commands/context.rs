@@ -3,15 +3,17 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 
 use clap::ValueEnum;
 use rcompose_runtime::{DEFAULT_DATA_ROOT, DEFAULT_RUN_ROOT, LocalRuntime, Roots};
 
 use super::interrupt::Interrupts;
+use super::remote::RemoteFiles;
 use crate::cli::{GlobalArgs, When};
 use crate::error::CliError;
+use crate::source::remote::Remotes;
 use crate::state::ProjectDir;
 use crate::ui::print;
 use crate::ui::style::Style;
@@ -43,6 +45,7 @@ pub struct Context {
     /// `COMPOSE_*` of `.env` or `--env-file`.
     settings: BTreeMap<String, String>,
     runtime: OnceLock<LocalRuntime>,
+    remotes: OnceLock<Arc<RemoteFiles>>,
 }
 
 impl Context {
@@ -67,6 +70,7 @@ impl Context {
             interrupts: Interrupts::default(),
             settings: BTreeMap::new(),
             runtime: OnceLock::new(),
+            remotes: OnceLock::new(),
         };
         context.settings = crate::source::load::settings(&context.load_options());
         context.fill_globals()?;
@@ -136,13 +140,26 @@ impl Context {
         if let Some(runtime) = self.runtime.get() {
             return Ok(runtime);
         }
-        let root = |variable: &str, default: &str| self.cwd.join(self.variable(variable).unwrap_or(default));
         let roots = Roots::new(
-            &root("RCOMPOSE_DATA_ROOT", DEFAULT_DATA_ROOT),
-            &root("RCOMPOSE_RUN_ROOT", DEFAULT_RUN_ROOT),
+            &self.root("RCOMPOSE_DATA_ROOT", DEFAULT_DATA_ROOT),
+            &self.root("RCOMPOSE_RUN_ROOT", DEFAULT_RUN_ROOT),
         )?;
         let shim = self.variable("RCOMPOSE_SHIM").map(|path| self.cwd.join(path));
         Ok(self.runtime.get_or_init(|| LocalRuntime::new(roots, shim)))
+    }
+
+    fn root(&self, variable: &str, default: &str) -> PathBuf {
+        self.cwd.join(self.variable(variable).unwrap_or(default))
+    }
+
+    /// Who fetches remote compose files, with the logins of the first environment that is given here: what a name elsewhere stands
+    /// for is asked once in the life of a command, and once in that of a supervisor.
+    pub(super) fn remotes(&self, environment: &[(String, String)]) -> Arc<dyn Remotes> {
+        let root = || self.root("RCOMPOSE_DATA_ROOT", DEFAULT_DATA_ROOT);
+        let remotes = self
+            .remotes
+            .get_or_init(|| Arc::new(RemoteFiles::new(&root(), environment)));
+        Arc::<RemoteFiles>::clone(remotes)
     }
 
     /// Root of all state that outlives the machine's run.

@@ -59,22 +59,11 @@ impl<'a> StoreImages<'a> {
         Ok(self.runtime()?.images()?)
     }
 
-    /// `/etc/rcompose/config.toml`, then the user's, and docker's logins.
     fn configuration(&self) -> Result<&Configuration, ImageError> {
         if let Some(configuration) = self.configuration.get() {
             return Ok(configuration);
         }
-        let home = self.context.variable("HOME").map(PathBuf::from);
-        let in_home = |path: &str| home.as_ref().map(|home| home.join(path));
-        let user = self.context.variable("XDG_CONFIG_HOME").map(PathBuf::from);
-        let user = user.or_else(|| in_home(".config"));
-        let mut paths = vec![PathBuf::from("/etc/rcompose/config.toml")];
-        paths.extend(user.map(|directory| directory.join("rcompose/config.toml")));
-        let docker = self.context.variable("DOCKER_CONFIG").map(PathBuf::from);
-        let docker = docker.or_else(|| in_home(".docker"));
-        let docker = docker.map(|directory| directory.join("config.json"));
-        let paths: Vec<_> = paths.iter().map(PathBuf::as_path).collect();
-        let configuration = Configuration::load(&paths, docker.as_deref())?;
+        let configuration = registry_configuration(&|name| self.context.variable(name))?;
         Ok(self.configuration.get_or_init(|| configuration))
     }
 
@@ -218,6 +207,23 @@ impl ImageSource for StoreImages<'_> {
         let named = self.store().ok()?.named_at(&reference).ok()??;
         SystemTime::now().duration_since(named).ok()
     }
+}
+
+/// How registries are reached: `/etc/rcompose/config.toml`, then the user's, and docker's logins.
+pub(super) fn registry_configuration<'v>(
+    variable: &dyn Fn(&str) -> Option<&'v str>,
+) -> Result<Configuration, ImageError> {
+    let home = variable("HOME").map(PathBuf::from);
+    let in_home = |path: &str| home.as_ref().map(|home| home.join(path));
+    let user = variable("XDG_CONFIG_HOME").map(PathBuf::from);
+    let user = user.or_else(|| in_home(".config"));
+    let mut paths = vec![PathBuf::from("/etc/rcompose/config.toml")];
+    paths.extend(user.map(|directory| directory.join("rcompose/config.toml")));
+    let docker = variable("DOCKER_CONFIG").map(PathBuf::from);
+    let docker = docker.or_else(|| in_home(".docker"));
+    let docker = docker.map(|directory| directory.join("config.json"));
+    let paths: Vec<_> = paths.iter().map(PathBuf::as_path).collect();
+    Ok(Configuration::load(&paths, docker.as_deref())?)
 }
 
 /// An error of a command as one of the image source.

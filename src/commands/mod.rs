@@ -12,6 +12,7 @@ mod image_source;
 mod interrupt;
 mod listing;
 mod project;
+mod remote;
 mod run_request;
 mod session;
 mod subject;
@@ -147,11 +148,6 @@ fn run(cli: Cli) -> Result<(), CliError> {
 fn refuse(context: &Context) -> Result<(), CliError> {
     let globals = &context.globals;
     let refused = [
-        (
-            globals.all_resources,
-            "--all-resources",
-            "resources that no service uses are left out",
-        ),
         (
             globals.compatibility,
             "--compatibility",

@@ -44,6 +44,8 @@ impl Context {
             project_name: self.globals.project_name.clone(),
             env_files: self.globals.env_files.clone(),
             profiles: self.globals.profiles.clone(),
+            all_resources: self.globals.all_resources,
+            remotes: Some(self.remotes(&self.environment)),
             ..LoadOptions::new(self.cwd.clone(), self.environment.clone())
         }
     }
@@ -254,6 +256,7 @@ impl LoadedProject {
             config_files: self.loaded.files.clone(),
             env_files: self.env_files(),
             profiles: self.loaded.profiles.clone(),
+            all_resources: self.options.all_resources,
             environment: self.options.os_env.iter().cloned().collect(),
             live_reload: self.is_readable_again(),
             ..ProjectRecord::default()
@@ -269,6 +272,7 @@ pub fn options_of(record: &ProjectRecord) -> LoadOptions {
         project_name: Some(record.name.clone()),
         env_files: record.env_files.clone(),
         profiles: record.profiles.clone(),
+        all_resources: record.all_resources,
         ..LoadOptions::new(
             record.working_dir.clone(),
             record.environment.clone().into_iter().collect(),
@@ -285,7 +289,7 @@ mod tests {
         let directory = tempfile::tempdir().expect("temporary directory");
         std::fs::write(
             directory.path().join("c.yaml"),
-            "name: a\nservices: {web: {image: \"x:${TAG}\"}, debug: {image: y, profiles: [debug]}}\n",
+            "name: a\nservices: {web: {image: \"x:${TAG}\"}, debug: {image: y, profiles: [debug]}}\nvolumes: {spare: {}}\n",
         )
         .expect("write");
         let record = ProjectRecord {
@@ -293,6 +297,7 @@ mod tests {
             working_dir: directory.path().to_owned(),
             config_files: vec![directory.path().join("c.yaml")],
             profiles: vec!["debug".to_owned()],
+            all_resources: true,
             environment: [("TAG".to_owned(), "1".to_owned())].into(),
             ..ProjectRecord::default()
         };
@@ -301,6 +306,7 @@ mod tests {
         assert_eq!(project.name.as_str(), "other", "-p of the `up` holds on");
         assert_eq!(project.services["web"].image.as_deref(), Some("x:1"));
         assert!(project.services.contains_key("debug"));
+        assert!(project.volumes.contains_key("spare"), "--all-resources holds on");
     }
 
     #[test]

@@ -154,12 +154,21 @@ fn stages(
     if diagnostics.has_errors() {
         return (None, None, refusals);
     }
-    diagnostics.append(validate::doubts(&root, &enabled));
+    let all = options.source.all_resources;
+    let is_wanted = |doubt: &Diagnostic| !(all && doubt.code == "unused-resource");
+    diagnostics.extend(validate::doubts(&root, &enabled).into_iter().filter(is_wanted));
     let selected = profile::selected(&root, &enabled, &options.services);
-    let kept = profile::narrow(&root, &selected);
+    let used = |services: &BTreeSet<String>| {
+        if all {
+            root.clone()
+        } else {
+            profile::narrow_resources(&root, services)
+        }
+    };
+    let kept = profile::narrow_services(used(&selected), &selected);
     let project = match Utf8PathBuf::from_path_buf(loaded.project_directory.clone()) {
         Ok(directory) => {
-            let tree = profile::narrow_resources(&root, &enabled);
+            let tree = used(&enabled);
             let (project, findings) = Project::decode(
                 &tree,
                 decode::Context {

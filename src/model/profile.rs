@@ -63,9 +63,8 @@ pub fn selected(root: &Node, enabled: &BTreeSet<String>, named: &[String]) -> BT
     found
 }
 
-/// The tree with these services only, and with no resource that none of them uses.
-pub fn narrow(root: &Node, services: &BTreeSet<String>) -> Node {
-    let mut root = narrow_resources(root, services);
+/// The tree with these services only.
+pub fn narrow_services(mut root: Node, services: &BTreeSet<String>) -> Node {
     let all = root.as_map_mut().and_then(|file| file.get_mut("services"));
     if let Some(all) = all.and_then(Node::as_map_mut) {
         all.retain(|name, _| services.contains(name));

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::discover;
 use super::env::Environment;
@@ -12,6 +13,7 @@ pub use super::name::NameOrigin;
 use super::name::{self, NameSource};
 use super::node::{Mapping, Node, VariableOrigin};
 use super::rebase::{self, Base};
+use super::remote::{Fetched, Remote, Remotes};
 use super::resolve::{Document, Files, Resolver, Scope};
 use super::span::SourceMap;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -33,6 +35,10 @@ pub struct LoadOptions {
     pub os_env: Vec<(String, String)>,
     /// The working directory of the process; absolute.
     pub cwd: PathBuf,
+    /// Who fetches remote files; without it they are refused.
+    pub remotes: Option<Arc<dyn Remotes>>,
+    /// Whether resources that no service uses are kept (`--all-resources`).
+    pub all_resources: bool,
     /// Whether variables are put in; off for `config --no-interpolate`.
     pub interpolate: bool,
     /// Whether relative paths are made absolute; off for `config --no-path-resolution`.
@@ -50,14 +56,16 @@ impl LoadOptions {
             profiles: Vec::new(),
             os_env,
             cwd: cwd.into(),
+            remotes: None,
+            all_resources: false,
             interpolate: true,
             resolve_paths: true,
         }
     }
 
-    /// A path as it is from the working directory; `-` stays.
+    /// A path as it is from the working directory; `-` and what is remote stays.
     fn seen_from_cwd(&self, path: &Path) -> PathBuf {
-        if path == Path::new("-") {
+        if path == Path::new("-") || is_remote(path) {
             path.to_owned()
         } else {
             rebase::clean(&self.cwd.join(path))
@@ -73,11 +81,10 @@ impl LoadOptions {
         if let Some(given) = &self.project_directory {
             return self.seen_from_cwd(given);
         }
-        let mut named = files.iter().filter(|path| *path != Path::new("-"));
-        named
-            .find_map(|path| path.parent())
-            .unwrap_or(&self.cwd)
-            .to_owned()
+        match files.iter().find(|path| *path != Path::new("-")) {
+            Some(first) if !is_remote(first) => first.parent().unwrap_or(&self.cwd).to_owned(),
+            Some(_) | None => self.cwd.clone(),
+        }
     }
 
     fn os_variable(&self, name: &str) -> Option<&str> {
@@ -111,7 +118,10 @@ pub struct Loaded {
 
 /// Loads a project. All findings are given, whether or not there is a tree; without errors there is one.
 pub fn load(options: &LoadOptions) -> (Option<Loaded>, Diagnostics, SourceMap) {
-    let mut disk = Disk::default();
+    let mut disk = Disk {
+        seen: Vec::new(),
+        remotes: options.remotes.clone(),
+    };
     let mut resolver = Resolver::new(&mut disk);
     resolver.interpolate = options.interpolate;
     resolver.resolve_paths = options.resolve_paths;
@@ -151,17 +161,19 @@ fn run(options: &LoadOptions, resolver: &mut Resolver<'_>) -> Option<Loaded> {
             None => discover::compose_files(&before, resolver)?,
         };
     }
-    let directory = options.directory(&files);
-    if directory != before {
-        let more = project_environment(options, &directory, resolver, &mut environment);
+    let named_after = options.directory(&files);
+    if named_after != before {
+        let more = project_environment(options, &named_after, resolver, &mut environment);
         env_files.extend(more);
     }
+    fetch(&mut files, options, resolver)?;
+    let directory = options.directory(&files);
 
     let mut documents = Vec::new();
     for file in &files {
         documents.extend(resolver.read_documents(file, None));
     }
-    let (project_name, name_origin) = project_name(options, &documents, &directory, &environment, resolver);
+    let (project_name, name_origin) = project_name(options, &documents, &named_after, &environment, resolver);
     let valid = project_name.clone().unwrap_or_default();
     environment.set("COMPOSE_PROJECT_NAME", &valid, VariableOrigin::Builtin);
     let says_nothing = |document: &Document| document.node.as_map().is_some_and(Mapping::is_empty);
@@ -207,6 +219,19 @@ fn run(options: &LoadOptions, resolver: &mut Resolver<'_>) -> Option<Loaded> {
         watched,
         profiles,
     })
+}
+
+fn is_remote(path: &Path) -> bool {
+    path.to_str().is_some_and(|path| Remote::parse(path).is_some())
+}
+
+/// Puts local copies in the place of remote files.
+fn fetch(files: &mut [PathBuf], options: &LoadOptions, resolver: &mut Resolver<'_>) -> Option<()> {
+    for file in files.iter_mut().filter(|file| is_remote(file)) {
+        let located = resolver.locate(&file.to_string_lossy(), &options.cwd, None)?;
+        *file = located.path;
+    }
+    Some(())
 }
 
 /// What the environment files of the command line, or the `.env` beside it, say of `COMPOSE_*`: these count for all of a command
@@ -382,6 +407,7 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 #[derive(Debug, Default)]
 struct Disk {
     seen: Vec<PathBuf>,
+    remotes: Option<Arc<dyn Remotes>>,
 }
 
 impl Disk {
@@ -426,6 +452,13 @@ impl Files for Disk {
 
     fn is_directory(&mut self, path: &Path) -> bool {
         path.is_dir()
+    }
+
+    fn fetch(&mut self, remote: &Remote) -> Result<Fetched, String> {
+        match &self.remotes {
+            Some(remotes) => remotes.fetch(remote),
+            None => Err("remote files are not fetched here".to_owned()),
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod name;
 pub mod node;
 pub mod path;
 pub mod rebase;
+pub mod remote;
 pub mod resolve;
 pub mod span;
 pub mod template;

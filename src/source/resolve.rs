@@ -16,6 +16,7 @@ use super::interpolate::interpolate;
 use super::merge::{merge, settle};
 use super::node::Node;
 use super::rebase::Base;
+use super::remote::{Fetched, Remote};
 use super::span::{SourceMap, Span};
 use super::{discover, toml, unique, written, yaml};
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -31,6 +32,11 @@ pub trait Files {
     fn is_file(&mut self, path: &Path) -> bool;
     /// Whether a directory is there.
     fn is_directory(&mut self, path: &Path) -> bool;
+    /// Brings a remote file to this host.
+    ///
+    /// # Errors
+    /// Why it is not there.
+    fn fetch(&mut self, remote: &Remote) -> Result<Fetched, String>;
 }
 
 /// What a (sub-)project is resolved in.
@@ -61,6 +67,15 @@ pub struct Resolver<'a> {
     /// What `~` stands for.
     pub home: Option<String>,
     parsed: BTreeMap<PathBuf, Vec<Document>>,
+}
+
+/// Where a compose file that is asked for lies.
+#[derive(Clone, Debug)]
+pub struct Located {
+    /// The file.
+    pub path: PathBuf,
+    /// The directory it was fetched into, if it is remote.
+    pub fetched: Option<PathBuf>,
 }
 
 /// One document of a compose file.
@@ -151,6 +166,39 @@ impl<'a> Resolver<'a> {
         }
         self.parsed.insert(path.to_owned(), documents.clone());
         documents
+    }
+
+    /// Where a path leads that a file in `directory`, or the command line, has; `named` is where it is asked for. What is remote is
+    /// fetched, and what is wrong with that is said.
+    pub fn locate(&mut self, path: &str, directory: &Path, named: Option<Span>) -> Option<Located> {
+        let Some(remote) = Remote::parse(path) else {
+            return Some(Located {
+                path: self.base(directory).resolve(path),
+                fetched: None,
+            });
+        };
+        let fetched = remote.and_then(|remote| self.files.fetch(&remote));
+        let located = fetched.and_then(|Fetched { root, path }| {
+            let path = if self.files.is_directory(&path) {
+                discover::inside(&path, self.files).ok_or_else(|| "no compose file is in it".to_owned())?
+            } else {
+                path
+            };
+            Ok(Located {
+                path,
+                fetched: Some(root),
+            })
+        });
+        located
+            .map_err(|why| {
+                self.broken = true;
+                let error = Diagnostic::error("remote-file", format!("cannot load `{path}`: {why}"));
+                self.diagnostics.push(match named {
+                    Some(span) => error.label(span, "asked for here"),
+                    None => error,
+                });
+            })
+            .ok()
     }
 
     /// Resolves the documents of one project in order and merges them.

@@ -37,6 +37,11 @@ impl Desk {
         self.directory.path().join("proj")
     }
 
+    /// The data root of commands.
+    pub(crate) fn data_root(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
     pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.home().join(path);
         std::fs::create_dir_all(path.parent().expect("parent")).expect("directory");
@@ -57,7 +62,7 @@ impl Desk {
             .env_clear()
             .env("PATH", "/usr/local/bin:/usr/bin:/bin")
             .env("HOME", self.home())
-            .env("RCOMPOSE_DATA_ROOT", self.directory.path().join("data"))
+            .env("RCOMPOSE_DATA_ROOT", self.data_root())
             .env("RCOMPOSE_RUN_ROOT", self.directory.path().join("run"))
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null());
@@ -102,8 +107,7 @@ impl Ran {
 
     #[track_caller]
     pub(crate) fn refuses(self, words: &[&str]) {
-        let ran = self.fails_with(1);
-        ran.mentions(words);
+        self.fails_with(1).mentions(words);
     }
 
     #[track_caller]
@@ -426,6 +430,19 @@ fn lists_of_config_are_those_of_docker_compose() {
         "services: {a: {image: x, models: [m]}}\nmodels: {m: {model: ai/smollm}}\n",
     )]);
     assert_eq!(models.run("config --models").success().stdout, "ai/smollm\n");
+    desk.run("config --no-interpolate a")
+        .success()
+        .mentions(&["all services are printed"]);
+    let spare = Desk::new(&[(
+        "compose.yaml",
+        "services: {a: {image: x}}\nvolumes: {spare: {}}\nnetworks: {idle: {}}\n",
+    )]);
+    let ran = spare.run("--all-resources config --format json");
+    assert!(!ran.stderr.contains("unused-resource"), "{}", ran.stderr);
+    let project = ran.project();
+    assert_eq!(project["volumes"]["spare"]["name"], "proj_spare");
+    assert_eq!(project["networks"]["idle"]["name"], "proj_idle");
+    assert!(spare.run(CONFIG).project()["volumes"].is_null());
     desk.run("config nope").refuses(&["no such service: nope"]);
     let ran = desk.run("config --variables --format json").success();
     let listed: serde_json::Value = serde_json::from_str(&ran.stdout).expect("JSON");

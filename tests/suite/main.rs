@@ -29,6 +29,8 @@ mod registry;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod remotes;
+#[cfg(test)]
 mod runtime;
 #[cfg(test)]
 mod toml;

@@ -54,9 +54,6 @@ impl Registry {
 
     /// Puts a one-layer image made of a tar file of a root file system into it; returns its reference.
     pub(crate) fn push(&self, name: &str, tag: &str, root: &[u8]) -> String {
-        use sha2::{Digest, Sha256};
-        let base = format!("http://{}/v2/{name}", self.address());
-        let digest = |bytes: &[u8]| format!("sha256:{}", hex(&Sha256::digest(bytes)));
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         std::io::Write::write_all(&mut encoder, root).expect("gzip");
         let layer = encoder.finish().expect("gzip");
@@ -68,39 +65,58 @@ impl Registry {
         })
         .to_string()
         .into_bytes();
-        for blob in [&layer, &config] {
-            let answer = ureq::post(format!("{base}/blobs/uploads/"))
-                .send_empty()
-                .expect("upload begins");
-            let place = answer
-                .headers()
-                .get("location")
-                .and_then(|value| value.to_str().ok())
-                .expect("location")
-                .to_owned();
-            let place = if place.starts_with('/') {
-                format!("http://{}{place}", self.address())
-            } else {
-                place
-            };
-            let separator = if place.contains('?') { '&' } else { '?' };
-            ureq::put(format!("{place}{separator}digest={}", digest(blob)))
-                .header("content-type", "application/octet-stream")
-                .send(&blob[..])
-                .expect("upload ends");
-        }
+        self.push_blob(name, &layer);
+        self.push_blob(name, &config);
         let manifest = serde_json::json!({
-            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "schemaVersion": 2, "mediaType": MANIFEST,
             "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "size": config.len(), "digest": digest(&config)},
             "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "size": layer.len(), "digest": digest(&layer)}]
-        })
-        .to_string();
-        ureq::put(format!("{base}/manifests/{tag}"))
-            .header("content-type", "application/vnd.oci.image.manifest.v1+json")
-            .send(manifest)
-            .expect("manifest accepted");
+        });
+        self.push_manifest(name, tag, &manifest);
         format!("{}/{name}:{tag}", self.address())
     }
+
+    /// Puts bytes into a repository; returns their digest.
+    pub(crate) fn push_blob(&self, name: &str, blob: &[u8]) -> String {
+        let answer = ureq::post(format!("http://{}/v2/{name}/blobs/uploads/", self.address()))
+            .send_empty()
+            .expect("upload begins");
+        let place = answer
+            .headers()
+            .get("location")
+            .and_then(|value| value.to_str().ok())
+            .expect("location")
+            .to_owned();
+        let place = if place.starts_with('/') {
+            format!("http://{}{place}", self.address())
+        } else {
+            place
+        };
+        let separator = if place.contains('?') { '&' } else { '?' };
+        ureq::put(format!("{place}{separator}digest={}", digest(blob)))
+            .header("content-type", "application/octet-stream")
+            .send(blob)
+            .expect("upload ends");
+        digest(blob)
+    }
+
+    /// Names a manifest or index by its own `mediaType`; returns its digest.
+    pub(crate) fn push_manifest(&self, name: &str, tag: &str, manifest: &serde_json::Value) -> String {
+        let kind = manifest["mediaType"].as_str().expect("a media type");
+        let text = manifest.to_string();
+        ureq::put(format!("http://{}/v2/{name}/manifests/{tag}", self.address()))
+            .header("content-type", kind)
+            .send(&text)
+            .expect("manifest accepted");
+        digest(text.as_bytes())
+    }
+}
+
+pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+fn digest(bytes: &[u8]) -> String {
+    use sha2::Digest as _;
+    format!("sha256:{}", hex(&sha2::Sha256::digest(bytes)))
 }
 
 impl Drop for Registry {

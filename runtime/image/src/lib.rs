@@ -15,6 +15,7 @@ pub mod layer_tar;
 mod lock;
 pub mod manifest;
 pub mod platform;
+pub mod published;
 pub mod pull;
 pub mod reference;
 mod registry;

@@ -12,7 +12,7 @@ use ureq::http::StatusCode;
 use crate::auth::AuthError;
 use crate::configuration::Configuration;
 use crate::digest::Digest;
-use crate::manifest::{ACCEPTED, ManifestDocument, ManifestError};
+use crate::manifest::{ACCEPTED, DOCKER_INDEX, ManifestDocument, ManifestError, OCI_INDEX};
 use crate::reference::Reference;
 
 mod agent;
@@ -125,6 +125,19 @@ pub(crate) struct FetchedManifest {
     pub(crate) document: ManifestDocument,
 }
 
+/// A manifest, an index or an artifact as it was served, its digest checked.
+pub(crate) struct Served {
+    pub(crate) digest: Digest,
+    pub(crate) media_type: String,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Served {
+    pub(crate) fn is_index(&self) -> bool {
+        matches!(self.media_type.as_str(), OCI_INDEX | DOCKER_INDEX)
+    }
+}
+
 /// A running download, from byte `start` on.
 pub(crate) struct BlobStream {
     pub(crate) url: String,
@@ -170,37 +183,63 @@ impl<'a> Registry<'a> {
     /// The manifest or index called `name`: a tag, or a digest, which is then checked.
     pub(crate) fn manifest(&self, name: &str, expected: Option<&Digest>) -> Result<FetchedManifest, Failure> {
         self.first_of_endpoints(|connection| {
-            let url = format!(
-                "{}/v2/{}/manifests/{name}",
-                connection.endpoint.base, self.repository
-            );
-            let accept = ACCEPTED.join(", ");
-            let fetch = || {
-                let mut response = connection.get(&url, &[("Accept", &accept)])?;
-                let media_type = header(response.headers(), "content-type")
-                    .unwrap_or_default()
-                    .to_owned();
-                let bytes = read_all(&mut response, LONGEST_MANIFEST)?;
-                let digest = Digest::of(&bytes);
-                if let Some(expected) = expected.filter(|expected| **expected != digest) {
-                    return Err(RegistryError::WrongDigest {
-                        expected: *expected,
-                        actual: digest,
-                    });
-                }
-                let document =
-                    ManifestDocument::parse(&media_type, &bytes).map_err(RegistryError::Manifest)?;
-                Ok(FetchedManifest {
-                    digest,
-                    bytes,
-                    document,
-                })
-            };
-            fetch().map_err(|error| Failure {
-                url: url.clone(),
-                error,
+            let served = self.served(connection, name, expected)?;
+            let document = ManifestDocument::parse(&served.media_type, &served.bytes);
+            let document = document.map_err(|error| Failure {
+                url: self.manifest_url(connection, name),
+                error: RegistryError::Manifest(error),
+            })?;
+            Ok(FetchedManifest {
+                digest: served.digest,
+                bytes: served.bytes,
+                document,
             })
         })
+    }
+
+    /// The same as it is, whatever it is.
+    pub(crate) fn document(&self, name: &str, expected: Option<&Digest>) -> Result<Served, Failure> {
+        self.first_of_endpoints(|connection| self.served(connection, name, expected))
+    }
+
+    fn served(
+        &self,
+        connection: &Connection<'_>,
+        name: &str,
+        expected: Option<&Digest>,
+    ) -> Result<Served, Failure> {
+        let url = self.manifest_url(connection, name);
+        let accept = ACCEPTED.join(", ");
+        let fetch = || {
+            let mut response = connection.get(&url, &[("Accept", &accept)])?;
+            let media_type = header(response.headers(), "content-type")
+                .unwrap_or_default()
+                .to_owned();
+            let bytes = read_all(&mut response, LONGEST_MANIFEST)?;
+            let digest = Digest::of(&bytes);
+            if let Some(expected) = expected.filter(|expected| **expected != digest) {
+                return Err(RegistryError::WrongDigest {
+                    expected: *expected,
+                    actual: digest,
+                });
+            }
+            Ok(Served {
+                digest,
+                media_type,
+                bytes,
+            })
+        };
+        fetch().map_err(|error| Failure {
+            url: url.clone(),
+            error,
+        })
+    }
+
+    fn manifest_url(&self, connection: &Connection<'_>, name: &str) -> String {
+        format!(
+            "{}/v2/{}/manifests/{name}",
+            connection.endpoint.base, self.repository
+        )
     }
 
     /// A blob of at most `limit` bytes, whole and checked.

@@ -12,13 +12,22 @@ use crate::error::{CliError, ErrorKind};
 use crate::event::{Event, Events};
 use crate::model::file_object::FileObjectSource;
 use crate::plan::{Intent, Reason, Starts, Up};
+use crate::source::load::LoadOptions;
 use crate::state::rejected_reload::RejectedReload;
 use crate::state::{ProjectDir, ProjectRecord};
 use crate::ui::progress::Progress;
 
+fn options(context: &Context, record: &ProjectRecord) -> LoadOptions {
+    let options = options_of(record);
+    LoadOptions {
+        remotes: Some(context.remotes(&options.os_env)),
+        ..options
+    }
+}
+
 fn load(context: &Context, record: &ProjectRecord) -> Result<LoadedProject, CliError> {
     let services: Vec<String> = record.services.iter().map(ToString::to_string).collect();
-    context.load_with(options_of(record), &services, false)
+    context.load_with(options(context, record), &services, false)
 }
 
 /// What of a project is watched.
@@ -32,7 +41,7 @@ pub(super) struct Inputs {
 /// Looks for the inputs of a project; of files that are wrong, for those that were read.
 pub(super) fn inputs(context: &Context, record: &ProjectRecord) -> Inputs {
     let Ok(files) = load(context, record) else {
-        let (loaded, _, sources) = crate::source::load::load(&options_of(record));
+        let (loaded, _, sources) = crate::source::load::load(&options(context, record));
         let mut files: Vec<PathBuf> = sources.files().map(|(_, file)| file.path.clone()).collect();
         files.extend(loaded.into_iter().flat_map(|loaded| loaded.watched));
         return Inputs { files, rules: None };

@@ -109,17 +109,17 @@ services:
         fix: "Remove one of the includes.",
     },
     Code {
-        name: "remote-include",
+        name: "remote-file",
         severities: ERROR,
-        meaning: "`include` names a project that is not on this machine.",
+        meaning: "A file elsewhere cannot be fetched, or is nothing that can be.",
         example: Files(&[(
             "compose.yaml",
-            r#"include: ["https://example.com/stack.git"]
+            r#"include: ["https://example.com/stack.yaml"]
 services:
   web:
     image: nginx:1.29
 "#,
         )]),
-        fix: "Clone it and include the local copy.",
+        fix: "Name a git repository (`….git#REF:DIRECTORY`) or an artifact (`oci://NAME`) that you may read.",
     },
 ];

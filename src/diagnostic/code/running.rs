@@ -48,6 +48,13 @@ pub(super) const CODES: &[Code] = &[
         fix: "`down --volumes` removes it with its data; the next `up` makes it anew.",
     },
     Code {
+        name: "unresolved-image",
+        severities: ERROR,
+        meaning: "An image has no digest to pin it to.",
+        example: Situation("`config --resolve-image-digests` with a tag that its registry does not have"),
+        fix: "Correct the name, or log in to the registry.",
+    },
+    Code {
         name: "orphan",
         severities: WARNING,
         meaning: "The project has containers of services that are in none of its files.",

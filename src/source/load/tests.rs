@@ -366,7 +366,7 @@ fn include_errors_name_the_includer() {
     insta::assert_snapshot!(dir.show(&dir.options(&[])), @r#"
     Error include-cycle: files include each other: $DIR/compose.yaml → $DIR/a.yaml → $DIR/compose.yaml | $DIR/a.yaml:2:20 "compose.yaml" leads back to the beginning | $DIR/compose.yaml:1:11 "a.yaml" included by $DIR/compose.yaml
     Error unreadable-file: cannot read $DIR/none.yaml: no such file | $DIR/compose.yaml:1:19 "none.yaml" asked for here
-    Error remote-include: `https://x/y.git` is remote, only local files can be included | $DIR/compose.yaml:1:30 "'https://x/y.git'"  | help: clone it and include the local copy
+    Error remote-file: cannot load `https://x/y.git`: remote files are not fetched here | $DIR/compose.yaml:1:30 "'https://x/y.git'" asked for here
     "#);
 }
 

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Resolver, Scope};
+use super::{Located, Resolver, Scope};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::source::interpolate::interpolate;
 use crate::source::merge::{merge, merge_at, settle};
@@ -197,7 +197,7 @@ impl Resolver<'_> {
         scope: &Scope,
         chain: &mut Vec<Link>,
     ) -> Option<Node> {
-        let path = self.base(home.directory).resolve(file);
+        let Located { path, fetched } = self.locate(file, home.directory, Some(file_span))?;
         let mut root: Option<Node> = None;
         for mut document in self.read_documents(&path, Some(file_span)) {
             if self.interpolate {
@@ -220,7 +220,9 @@ impl Resolver<'_> {
                 .push(Diagnostic::error("unknown-service", message).label(file_span, "asked for here"));
             return None;
         };
-        let directory = path.parent().unwrap_or(home.directory).to_owned();
+        // Paths of a fetched file speak from the root of what was fetched, as compose-go has it.
+        let beside = || path.parent().unwrap_or(home.directory).to_owned();
+        let directory = fetched.unwrap_or_else(beside);
         let there = Home {
             path: &path,
             directory: &directory,

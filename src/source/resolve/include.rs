@@ -77,27 +77,15 @@ impl Resolver<'_> {
                 .push(error.help("write `- other.yaml` or `- path: other.yaml`"));
             return None;
         }
-        if let Some((path, span)) = entry.paths.iter().find(|(path, _)| is_remote(path)) {
-            self.broken = true;
-            let error = Diagnostic::error(
-                "remote-include",
-                format!("`{path}` is remote, only local files can be included"),
-            )
-            .at(*span);
-            self.diagnostics
-                .push(error.help("clone it and include the local copy"));
-            return None;
-        }
         Some(entry)
     }
 
     /// The project an entry names, resolved and with absolute paths.
     fn included(&mut self, entry: &Entry, scope: &Scope) -> Option<Node> {
-        let paths: Vec<(PathBuf, Span)> = entry
-            .paths
-            .iter()
-            .map(|(path, span)| (self.base(&scope.directory).resolve(path), *span))
-            .collect();
+        let mut paths: Vec<(PathBuf, Span)> = Vec::new();
+        for (path, span) in &entry.paths {
+            paths.push((self.locate(path, &scope.directory, Some(*span))?.path, *span));
+        }
         let (first, _) = paths.first()?;
         if paths.iter().any(|(path, span)| self.is_cycle(path, *span, scope)) {
             return None;
@@ -211,8 +199,4 @@ fn texts(node: &Node) -> Vec<(String, Span)> {
         .iter()
         .filter_map(|item| Some((item.as_str()?.to_owned(), item.span)))
         .collect()
-}
-
-fn is_remote(path: &str) -> bool {
-    path.contains("://") || path.starts_with("git@") || path.starts_with("github.com/")
 }
