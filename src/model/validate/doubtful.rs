@@ -127,30 +127,66 @@ fn dependencies(file: &Fields<'_>, name: &str, service: &Fields<'_>, findings: &
     }
 }
 
-/// One port of the host published twice.
-fn host_ports(services: &[(&str, Fields<'_>)], findings: &mut Diagnostics) {
-    let mut taken: BTreeMap<(String, String, String), (&str, Span)> = BTreeMap::new();
-    for (name, service) in services {
-        for port in service.items("ports") {
-            let Some(published) = port.owned("published").filter(|port| !port.contains('-')) else {
-                continue;
-            };
-            let key = (
-                port.owned("host_ip").unwrap_or_else(|| "0.0.0.0".to_owned()),
-                published.clone(),
-                port.owned("protocol").unwrap_or_default(),
-            );
-            if let Some((other, first)) = taken.insert(key, (*name, port.span())) {
-                findings.push(
-                    Diagnostic::warning(
-                        "port-published-twice",
-                        format!("port {published} of the host is published by `{other}` and by `{name}`"),
-                    )
-                    .label(port.span(), "again here")
-                    .secondary(first, "first here")
-                    .help("only one of them can have it; choose another port of the host"),
-                );
-            }
-        }
+/// A port of the host and who publishes it.
+struct Published<'a> {
+    address: String,
+    port: String,
+    protocol: String,
+    service: &'a str,
+    span: Span,
+}
+
+impl Published<'_> {
+    fn meets(&self, other: &Self) -> bool {
+        let everywhere = self.address == EVERYWHERE || other.address == EVERYWHERE;
+        let same = self.port == other.port && self.protocol == other.protocol;
+        same && (everywhere || self.address == other.address)
     }
 }
+
+/// One port of the host published twice: on one address, or on all of them and on one.
+fn host_ports(services: &[(&str, Fields<'_>)], findings: &mut Diagnostics) {
+    let mut all: Vec<Published<'_>> = Vec::new();
+    for (service, fields) in services {
+        all.extend(fields.items("ports").filter_map(|port| {
+            let fixed = |port: &String| !port.contains('-') && port != "0";
+            Some(Published {
+                address: port.owned("host_ip").unwrap_or_else(|| EVERYWHERE.to_owned()),
+                port: port.owned("published").filter(fixed)?,
+                protocol: port.owned("protocol").unwrap_or_default(),
+                service,
+                span: port.span(),
+            })
+        }));
+    }
+    all.sort_by_key(|port| port.span);
+    let mut by_port: BTreeMap<&str, Vec<&Published<'_>>> = BTreeMap::new();
+    for port in &all {
+        let earlier = by_port.entry(&port.port).or_default();
+        if let Some(first) = earlier.iter().find(|first| first.meets(port)) {
+            let Published {
+                port: number,
+                service,
+                ..
+            } = port;
+            let message = if first.service == *service {
+                format!("`{service}` publishes port {number} of the host twice")
+            } else {
+                format!(
+                    "port {number} of the host is published by `{}` and by `{service}`",
+                    first.service
+                )
+            };
+            findings.push(
+                Diagnostic::warning("port-published-twice", message)
+                    .label(port.span, "again here")
+                    .secondary(first.span, "first here")
+                    .help("only one of them can have it; choose another port of the host"),
+            );
+        }
+        earlier.push(port);
+    }
+}
+
+/// The address of a port that is published on all of the host's.
+const EVERYWHERE: &str = "0.0.0.0";

@@ -44,6 +44,9 @@ pub(super) fn syntax_error(file: FileId, text: &str, error: &ScanError) -> Diagn
     if let Some(found) = over_indent(file, &lines, current, error.kind()) {
         return found;
     }
+    if let Some(found) = open_quote(file, &lines, current, error.kind()) {
+        return found;
+    }
     let at = Span::new(file, offset, (offset + 1).min(text.len()));
     let (message, help) = describe(error.kind());
     let mut diagnostic = Diagnostic::error(CODE, message).at(at);
@@ -79,6 +82,30 @@ fn tab_indent(file: FileId, lines: &[Line<'_>], current: usize) -> Option<Diagno
         Diagnostic::error(CODE, "a tab is used for indentation")
             .label(Span::new(file, tab, tab + tabs), "tab")
             .help("YAML allows only spaces here: use two per level"),
+    )
+}
+
+/// A value that begins with a quote which its own line does not close: the parser notices lines later.
+fn open_quote(file: FileId, lines: &[Line<'_>], current: usize, kind: &ErrorKind) -> Option<Diagnostic> {
+    if !matches!(
+        kind,
+        ErrorKind::UnclosedQuotedScalar | ErrorKind::InvalidQuotedScalarIndent
+    ) {
+        return None;
+    }
+    let above = lines.get(..=current.min(lines.len().checked_sub(1)?))?;
+    let (at, quote) = above.iter().rev().find_map(|line| {
+        let content = line.content();
+        let value = content.split_once(": ").map_or(content, |(_, value)| value);
+        let value = value.trim_start_matches("- ").trim_start();
+        let quote = value.chars().next().filter(|first| ['"', '\''].contains(first))?;
+        let start = line.start + line.text.len() - line.text.trim_start().len() + content.len() - value.len();
+        (value.matches(quote).count() == 1).then_some((start, quote))
+    })?;
+    Some(
+        Diagnostic::error(CODE, "the quote is never closed")
+            .label(Span::new(file, at, at + 1), "opened here")
+            .help(format!("add the closing {quote} at the end of the value")),
     )
 }
 

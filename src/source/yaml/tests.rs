@@ -140,7 +140,9 @@ fn bad_files_are_explained_where_they_are_wrong() {
     non-string-key: a key must be text, this is a list | 3:1 "["
     "#);
     insta::assert_snapshot!(said("a: [1, 2\nb: 3\n"), @r#"invalid-yaml: a `key: value` inside an open `[` | 2:2 ":""#);
-    insta::assert_snapshot!(said("a: 'x\n"), @r#"invalid-yaml: a quoted text goes on at the left edge | 2:1 """#);
+    insta::assert_snapshot!(said("a: 'x\n"), @r#"
+    invalid-yaml: the quote is never closed | 1:4 "'" opened here
+    "#);
     insta::assert_snapshot!(said("a: @x\n"), @r#"invalid-yaml: the character `@` cannot begin a value | 1:4 "@""#);
     insta::assert_snapshot!(said("a: \"\\d\"\n"), @r#"invalid-yaml: an escape that YAML does not know | 1:4 "\"""#);
 }

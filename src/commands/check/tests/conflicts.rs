@@ -66,3 +66,23 @@ fn limits_that_disagree() {
       = help: keep only `deploy.resources.limits.cpus`
     "#);
 }
+
+#[test]
+fn services_that_wait_for_each_other() {
+    insta::assert_snapshot!(said(&[("compose.yaml", "services:\n  a:\n    image: x:1\n    depends_on: [b]\n  b:\n    image: x:1\n    depends_on: [c]\n  c:\n    image: x:1\n    network_mode: service:a\n    prots: []\n")]), @r#"
+    compose.yaml:4:18: error[dependency-cycle]: services wait for each other: a -> b -> c -> a
+      4 |     depends_on: [b]
+        |                  ^ a waits for b
+      compose.yaml:7:18: b waits for c
+      7 |     depends_on: [c]
+        |                  ^
+      compose.yaml:10:19: c waits for a
+      10 |     network_mode: service:a
+         |                   ^^^^^^^^^
+      = help: remove one of these dependencies
+    compose.yaml:11:5: error[unknown-key]: `prots` is not a key of services.c (a service)
+      11 |     prots: []
+         |     ^^^^^
+      = help: did you mean `ports`?
+    "#);
+}

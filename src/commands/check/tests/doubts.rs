@@ -24,13 +24,6 @@ fn what_is_accepted_but_hardly_meant() {
       8 |       - data:/data:rx
         |         ^^^^^^^^^^^^^
       = help: the options are ro, rw, z, Z, nocopy and rprivate, rshared, rslave, private, shared, slave
-    compose.yaml:9:13: warning[port-published-twice]: port 80 of the host is published by `job` and by `web`
-      9 |     ports: ["80:80"]
-        |             ^^^^^^^ again here
-      compose.yaml:19:13: first here
-      19 |     ports: ["80:81"]
-         |             ^^^^^^^
-      = help: only one of them can have it; choose another port of the host
     compose.yaml:12:20: warning[doubtful-dependency]: `web` waits for the end of `job`, which is restarted whenever it ends
       12 |         condition: service_completed_successfully
          |                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ waits for its end
@@ -52,6 +45,13 @@ fn what_is_accepted_but_hardly_meant() {
       18 |     command: echo a && echo b
          |              ^^^^^^^^^^^^^^^^
       = help: write `["sh", "-c", "…"]` to have a shell run it
+    compose.yaml:19:13: warning[port-published-twice]: port 80 of the host is published by `web` and by `job`
+      19 |     ports: ["80:81"]
+         |             ^^^^^^^ again here
+      compose.yaml:9:13: first here
+      9 |     ports: ["80:80"]
+        |             ^^^^^^^
+      = help: only one of them can have it; choose another port of the host
     compose.yaml:20:10: warning[old-boolean]: services.job.tty: `yes` is read as true
       20 |     tty: yes
          |          ^^^
@@ -98,5 +98,61 @@ fn what_cannot_be_honoured_here() {
       14 |     enable_ipv6: true
          |                  ^^^^
       = help: addresses are IPv4 only
+    "#);
+}
+
+#[test]
+fn notes_on_what_could_be_better() {
+    insta::assert_snapshot!(said(&[("compose.yaml", "services:\n  web:\n    image: nginx:latest\n    depends_on:\n      db: {condition: service_healthy}\n  db:\n    image: registry.example.com:5000/mysql\nvolumes:\n  data:\n")]), @r#"
+    compose.yaml:3:12: note[unpinned-image]: the image `nginx:latest` of `web` has the tag `latest`: what runs depends on the day
+      3 |     image: nginx:latest
+        |            ^^^^^^^^^^^^
+      = help: name the version of nginx you know to work: `nginx:VERSION`
+    compose.yaml:5:23: note[health-unknown]: `web` waits for the health of `db`, which has no `healthcheck`; its image may bring one, or may not
+      5 |       db: {condition: service_healthy}
+        |                       ^^^^^^^^^^^^^^^ waits for health
+      compose.yaml:6:3: has no healthcheck
+      6 |   db:
+        |   ^^
+      = help: give it one, or wait for `service_started`:
+              services:
+                db:
+                  healthcheck:
+                    test: [CMD-SHELL, "…"]
+                    interval: 5s
+    compose.yaml:7:12: note[unpinned-image]: the image `registry.example.com:5000/mysql` of `db` has no tag, which means `latest`: what runs depends on the day
+      7 |     image: registry.example.com:5000/mysql
+        |            ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      = help: name the version of mysql you know to work: `registry.example.com:5000/mysql:VERSION`
+    compose.yaml:9:3: warning[unused-resource]: volumes.data is used by no service
+      9 |   data:
+        |   ^^^^
+    "#);
+}
+
+#[test]
+fn an_unset_variable_in_a_path_and_a_port() {
+    insta::assert_snapshot!(said(&[("compose.yaml", "services:\n  web:\n    image: nginx:1.29\n    ports: [\"${PORT}:80\"]\n    volumes: [\"${DIR}/data:/data\"]\n")]), @r#"
+    compose.yaml:4:14: warning[unset-variable]: the variable `PORT` is not set, nothing is put in its place
+      4 |     ports: ["${PORT}:80"]
+        |              ^^^^^^^ not set
+      = help: set it in `.env` or the environment, or give a default: `${PORT:-value}`
+    compose.yaml:5:16: warning[unset-variable]: the variable `DIR` is not set, nothing is put in its place
+      5 |     volumes: ["${DIR}/data:/data"]
+        |                ^^^^^^ not set
+      = help: set it in `.env` or the environment, or give a default: `${DIR:-value}`
+    "#);
+}
+
+#[test]
+fn ports_of_all_addresses_and_of_one() {
+    insta::assert_snapshot!(said(&[("compose.yaml", "services:\n  web:\n    image: nginx:1.29\n    ports: [\"8080:80\"]\n  api:\n    image: nginx:1.29\n    ports: [\"127.0.0.1:8080:80\"]\n  local:\n    image: nginx:1.29\n    ports: [\"127.0.0.2:8081:80\"]\n  other:\n    image: nginx:1.29\n    ports: [\"127.0.0.1:8081:80\"]\n")]), @r#"
+    compose.yaml:7:13: warning[port-published-twice]: port 8080 of the host is published by `web` and by `api`
+      7 |     ports: ["127.0.0.1:8080:80"]
+        |             ^^^^^^^^^^^^^^^^^^^ again here
+      compose.yaml:4:13: first here
+      4 |     ports: ["8080:80"]
+        |             ^^^^^^^^^
+      = help: only one of them can have it; choose another port of the host
     "#);
 }

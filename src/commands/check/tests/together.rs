@@ -29,3 +29,34 @@ fn everything_at_once() {
         |                ^^^^
     "#);
 }
+
+#[test]
+fn one_mistake_is_told_once() {
+    insta::assert_snapshot!(said(&[("compose.yaml", "services:\n  typo:\n    imagee: x:1\n  empty:\n    image:\n  limits:\n    image: x:1\n    mem_limit: 2gigs\n    cpus: two\n    depends_on:\n      typo: {conditon: service_started}\n    deploy:\n      resources:\n        limits: {memory: 1g, cpus: \"1\"}\nnetworks: [default]\n")]), @r#"
+    compose.yaml:3:5: error[unknown-key]: `imagee` is not a key of services.typo (a service)
+      3 |     imagee: x:1
+        |     ^^^^^^
+      = help: did you mean `image`?
+    compose.yaml:5:10: error[wrong-type]: services.empty.image must be text, not nothing
+      5 |     image:
+        |          ^ text is expected here
+      = help: give it a value or remove the key
+    compose.yaml:8:16: error[bad-value]: services.limits.mem_limit: `2gigs` is not a size: the unit is one of b, k, m, g, t and p
+      8 |     mem_limit: 2gigs
+        |                ^^^^^
+      = help: try `2g`
+    compose.yaml:9:11: error[wrong-type]: services.limits.cpus must be a number, not text
+      9 |     cpus: two
+        |           ^^^ a number is expected here
+    compose.yaml:11:14: error[unknown-key]: `conditon` is not a key of services.limits.depends_on.typo (a dependency)
+      11 |       typo: {conditon: service_started}
+         |              ^^^^^^^^
+      = help: did you mean `condition`?
+    compose.yaml:15:11: error[wrong-type]: networks must be a mapping, not a list
+      15 | networks: [default]
+         |           ^^^^^^^^^ a mapping is expected here
+      = help: write a mapping:
+              networks:
+                default: null
+    "#);
+}

@@ -82,3 +82,91 @@ fn a_volume_without_target() {
       = help: write `SOURCE:/path/in/container[:ro]`; SOURCE is a path (`./data`) or the name of a volume
     "#);
 }
+
+#[test]
+fn short_forms_where_there_are_none() {
+    insta::assert_snapshot!(said(&[("compose.yaml", "services:\n  web:\n    image: x:1\n    restart: true\n    logging: json-file\n    ports: \"80:80\"\n    environment: A=1\n    healthcheck: {test: curl, interval: 30}\n    depends_on:\n      db: healthy\n      job:\n  db: mysql:8\n  job:\n    image:x\n  other:\n    image: x:1\n    environment:\n      - A: 1\nnetworks: [front, back]\n")]), @r#"
+    compose.yaml:4:14: error[wrong-type]: services.web.restart must be text, not the boolean true
+      4 |     restart: true
+        |              ^^^^ text is expected here
+      = help: `always` restarts it whenever it ends; `on-failure` only after an error
+              services:
+                web:
+                  restart: always
+    compose.yaml:5:14: error[wrong-type]: services.web.logging must be a mapping, not text
+      5 |     logging: json-file
+        |              ^^^^^^^^^ a mapping is expected here
+      = help: write it as:
+              services:
+                web:
+                  logging:
+                    driver: json-file
+    compose.yaml:6:12: error[wrong-type]: services.web.ports must be a list, not text
+      6 |     ports: "80:80"
+        |            ^^^^^^^ a list is expected here
+      = help: write a list:
+              services:
+                web:
+                  ports:
+                    - 80:80
+    compose.yaml:7:18: error[wrong-type]: services.web.environment must be a mapping, or a list of `KEY=VALUE`, not text
+      7 |     environment: A=1
+        |                  ^^^ a mapping, or a list of `KEY=VALUE` is expected here
+      = help: write a list:
+              services:
+                web:
+                  environment:
+                    - A=1
+    compose.yaml:8:41: error[wrong-type]: services.web.healthcheck.interval must be a duration such as `30s` or `1m30s`, not the number 30
+      8 |     healthcheck: {test: curl, interval: 30}
+        |                                         ^^ a duration such as `30s` or `1m30s` is expected here
+      = help: give a unit: `30s`
+    compose.yaml:10:11: error[wrong-type]: services.web.depends_on.db must be a mapping, not text
+      10 |       db: healthy
+         |           ^^^^^^^ a mapping is expected here
+      = help: write it as:
+              services:
+                web:
+                  depends_on:
+                    db:
+                      condition: service_healthy
+    compose.yaml:11:10: error[wrong-type]: services.web.depends_on.job must be a mapping, not nothing
+      11 |       job:
+         |          ^ a mapping is expected here
+      = help: write it as:
+              services:
+                web:
+                  depends_on:
+                    job:
+                      condition: service_started
+    compose.yaml:12:7: error[wrong-type]: services.db must be a mapping, not text
+      12 |   db: mysql:8
+         |       ^^^^^^^ a mapping is expected here
+      = help: write it as:
+              services:
+                db:
+                  image: mysql:8
+    compose.yaml:14:5: error[wrong-type]: services.job must be a mapping, not text
+      14 |     image:x
+         |     ^^^^^^^ a mapping is expected here
+      = help: a space is missing after the colon
+              services:
+                job:
+                  image: x
+    compose.yaml:18:9: error[wrong-type]: services.other.environment[0] must be text, not a mapping
+      18 |       - A: 1
+         |         ^^^^ text is expected here
+      = help: write `KEY=VALUE`, or leave out the dashes:
+              services:
+                other:
+                  environment:
+                    A: 1
+    compose.yaml:19:11: error[wrong-type]: networks must be a mapping, not a list
+      19 | networks: [front, back]
+         |           ^^^^^^^^^^^^^ a mapping is expected here
+      = help: write a mapping:
+              networks:
+                front: null
+                back: null
+    "#);
+}

@@ -65,3 +65,13 @@ fn an_unknown_anchor() {
       = help: an anchor counts only inside its file and must come before its alias
     "#);
 }
+
+#[test]
+fn a_quote_that_is_never_closed() {
+    insta::assert_snapshot!(said(&[("compose.yaml", "services:\n  web:\n    image: \"nginx:1.29\n    command: x\n")]), @r#"
+    compose.yaml:3:12: error[invalid-yaml]: the quote is never closed
+      3 |     image: "nginx:1.29
+        |            ^ opened here
+      = help: add the closing " at the end of the value
+    "#);
+}
