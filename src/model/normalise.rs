@@ -6,6 +6,7 @@
 mod implied;
 mod order;
 mod print;
+mod quirk;
 
 #[cfg(test)]
 mod tests;

@@ -4,6 +4,7 @@
 
 mod attached;
 mod build;
+mod date;
 mod deploy;
 pub(super) mod fate;
 mod file;
@@ -39,6 +40,7 @@ pub fn validate(root: &Node, raw: bool) -> Diagnostics {
         raw,
     };
     check.object(root, &FILE, &NodePath::root());
+    date::refuse(root, &NodePath::root(), &mut check.findings);
     check.findings
 }
 

@@ -58,6 +58,11 @@ pub fn is_typed(text: &str) -> bool {
     !matches!(scalar::resolve(text), Value::String(_))
 }
 
+/// Whether plain text is a date, which YAML 1.1 and the reference do not take for text.
+pub fn is_date(text: &str) -> bool {
+    scalar::is_date(text)
+}
+
 /// A node that aliases may name; `None` while it is still being read.
 struct Anchor {
     node: Option<Node>,

@@ -2,7 +2,7 @@
 //! can be read again.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::order;
+use super::{order, quirk};
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::path::{NodePath, Segment};
 
@@ -30,6 +30,8 @@ pub fn printed(root: &Node, view: View) -> Node {
         }
     }
     order::file(&mut root, view);
+    quirk::apply(&mut root, view);
+    quirk::plain_numbers(&mut root);
     root
 }
 
@@ -37,6 +39,7 @@ pub fn printed(root: &Node, view: View) -> Node {
 pub fn printed_raw(root: &Node, view: View) -> Node {
     let mut root = root.clone();
     order::deep(&mut root, view);
+    quirk::plain_numbers(&mut root);
     root
 }
 

@@ -249,6 +249,32 @@ fn without_interpolation_the_file_is_printed_as_it_says_it() {
 }
 
 #[test]
+fn a_few_values_are_printed_in_a_way_of_their_own() {
+    let root = normalised(
+        "services: {web: {image: x, ulimits: {core: 0, nofile: {soft: 0, hard: 5}, nproc: 3}, build: {ulimits: {a: 0}}, blkio_config: {weight: 5, weight_device: [{path: /a, weight: 1}], device_read_bps: [{path: /b, rate: 1k}]}, x-a: {mode: 0o17, b: 1.50}}}\nnetworks: {default: {ipam: {driver: d, options: {a: b}}}}\nx-t: 0x10\n",
+    );
+    let json = emit::json(&printed(&root, View::Json)).to_string();
+    for part in [
+        r#""ulimits":{"core":{},"nofile":{"hard":5},"nproc":3}"#,
+        r#""ulimits":{"a":{}}"#,
+        r#""blkio_config":{"weight":5,"weight_device":[{"Path":"/a","Weight":1}],"device_read_bps":[{"Path":"/b","Rate":"1024"}]}"#,
+        r#""ipam":{"driver":"d"}"#,
+        r#""x-t":16"#,
+    ] {
+        assert!(json.contains(part), "{part} in {json}");
+    }
+    let yaml = emit::yaml(&printed(&root, View::Yaml));
+    for part in [
+        "      core:\n        soft: 0\n        hard: 0\n      nofile:\n        soft: 0\n        hard: 5\n      nproc: 3\n",
+        "        - path: /b\n          rate: \"1024\"\n",
+        "    x-a:\n      b: 1.5\n      mode: 15\n",
+        "    ipam:\n      driver: d\nx-t: 16\n",
+    ] {
+        assert!(yaml.contains(part), "{part} in {yaml}");
+    }
+}
+
+#[test]
 fn dollars_are_doubled_in_values() {
     let mut root = normalised("services: {web: {image: x, environment: {A: 'b$c'}}}\n");
     escape_dollars(&mut root);

@@ -366,3 +366,23 @@ fn editors_are_told_what_the_loader_tells() {
         assert!(errors.is_empty(), "{errors:?}");
     }
 }
+
+#[test]
+fn a_bare_date_is_no_text() {
+    for lines in [
+        "labels: {built: 2024-01-31}",
+        "environment: [2024-1-3]",
+        "logging: {options: {a: 2001-12-14 21:59:43}}",
+    ] {
+        assert_eq!(service(lines), ["wrong-type"], "{lines}");
+    }
+    for lines in [
+        "labels: {built: '2024-01-31'}",
+        "labels: {built: !!str 2024-01-31}",
+        "labels: {version: 2024-13-31}",
+        "environment: [A=2024-01-31]",
+        "x-built: 2024-01-31",
+    ] {
+        assert_eq!(service(lines), [""; 0], "{lines}");
+    }
+}

@@ -16,38 +16,48 @@ pub(super) fn check(file: &Fields<'_>, findings: &mut Diagnostics) {
         .members("networks")
         .filter(|(_, network)| network.flag("external"))
     {
-        for (key, span) in network.keys() {
-            // An empty `ipam` is what normalisation adds.
-            let said = !matches!(key, "name" | "external" | "ipam" | "attachable") && !key.starts_with("x-");
-            if said
-                || (key == "ipam"
-                    && network
-                        .child("ipam")
-                        .is_some_and(|ipam| ipam.keys().next().is_some()))
-            {
-                findings.push(
-                    Diagnostic::warning(
-                        "ignored-key",
-                        format!("the network `{name}` is external, its `{key}` is ignored"),
-                    )
-                    .label(span, "what is made elsewhere has its own")
-                    .secondary(network.find_key("external").unwrap_or(span), "external here"),
-                );
-            }
-        }
+        ignored_by_external(&network, "network", name, findings);
     }
     for (section, title, sources) in [
         ("configs", "config", ["file", "environment", "content"].as_slice()),
         ("secrets", "secret", ["file", "environment"].as_slice()),
     ] {
         for (name, object) in file.members(section) {
-            external(&object, title, name, findings);
+            ignored_by_external(&object, title, name, findings);
             source(&object, title, name, sources, findings);
         }
     }
 }
 
-/// What is made elsewhere can only be named.
+/// What is made elsewhere can only be named; what else is said of a network, config or secret is ignored.
+fn ignored_by_external(resource: &Fields<'_>, title: &str, name: &str, findings: &mut Diagnostics) {
+    if !resource.flag("external") {
+        return;
+    }
+    for (key, span) in resource.keys() {
+        // An empty `ipam` is what normalisation adds.
+        let ipam = resource
+            .child("ipam")
+            .is_some_and(|ipam| ipam.keys().next().is_some());
+        let may_stand = match key {
+            "name" | "external" | "attachable" => true,
+            "ipam" => !ipam,
+            key => key.starts_with("x-"),
+        };
+        if !may_stand {
+            findings.push(
+                Diagnostic::warning(
+                    "ignored-key",
+                    format!("the {title} `{name}` is external, its `{key}` is ignored"),
+                )
+                .label(span, "what is made elsewhere has its own")
+                .secondary(resource.find_key("external").unwrap_or(span), "external here"),
+            );
+        }
+    }
+}
+
+/// Of a volume that is made elsewhere, nothing else may be said.
 fn external(resource: &Fields<'_>, title: &str, name: &str, findings: &mut Diagnostics) {
     if !resource.flag("external") {
         return;

@@ -99,7 +99,7 @@ fn contradictions_are_found() {
 
 #[test]
 fn resources_say_where_they_come_from() {
-    let table: [(&str, &[&str]); 8] = [
+    let table: [(&str, &[&str]); 9] = [
         ("secrets: {s: {}}", &["no-source", "unused-resource"]),
         ("secrets: {s: {driver: d}}", &["no-source", "unused-resource"]),
         (
@@ -112,6 +112,10 @@ fn resources_say_where_they_come_from() {
             &["conflicting-keys", "unused-resource"],
         ),
         ("volumes: {v: {external: true, name: n}}", &["unused-resource"]),
+        (
+            "configs: {c: {external: true, file: /x}}",
+            &["ignored-key", "unused-resource"],
+        ),
         ("networks: {default: {driver: bridge}}", &[]),
         (
             "networks: {default: {external: true, driver: bridge}}",

@@ -165,7 +165,7 @@ fn reads_as_other(text: &str) -> bool {
             | "Off"
             | "OFF"
     );
-    old_boolean || yaml::is_typed(text) || is_sexagesimal(text) || is_date(text)
+    old_boolean || yaml::is_typed(text) || is_sexagesimal(text) || yaml::is_date(text)
 }
 
 /// `190:20:30.15`: digits, then parts below 60.
@@ -187,33 +187,6 @@ fn is_sexagesimal(text: &str) -> bool {
     };
     let (whole, fraction) = last.split_once('.').unwrap_or((last, ""));
     middle.iter().all(|part| below_60(part)) && below_60(whole) && digits(fraction)
-}
-
-/// `2001-1-1`, also with a time of day behind `T`, `t` or a space.
-fn is_date(text: &str) -> bool {
-    let (date, time) = match text.find(['T', 't', ' ']) {
-        Some(at) => (&text[..at], Some(&text[at + 1..])),
-        None => (text, None),
-    };
-    let mut numbers = date.split('-');
-    let mut number = |width: std::ops::RangeInclusive<usize>, limit: u32| {
-        numbers.next().is_some_and(|text| {
-            width.contains(&text.len())
-                && text.bytes().all(|byte| byte.is_ascii_digit())
-                && text.parse::<u32>().is_ok_and(|value| value <= limit)
-        })
-    };
-    number(4..=4, 9999)
-        && number(1..=2, 12)
-        && number(1..=2, 31)
-        && numbers.next().is_none()
-        && time.is_none_or(|time| {
-            time.starts_with(|c: char| c.is_ascii_digit())
-                && time
-                    .bytes()
-                    .all(|byte| byte.is_ascii_digit() || b":.+-Z".contains(&byte))
-                && time.matches(':').count() >= 2
-        })
 }
 
 #[cfg(test)]
