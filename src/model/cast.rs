@@ -141,7 +141,7 @@ fn text(node: &Node) -> Option<Node> {
     Some(replaced(node, Value::String(text.into())))
 }
 
-/// A float as Go's `%v` prints it: the shortest digits, with an exponent from 1e21 up and below 1e-4.
+/// A float as Go's `%v` prints it: the shortest digits, with an exponent from 1e6 up and below 1e-4.
 fn go_number(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
@@ -150,7 +150,7 @@ fn go_number(value: f64) -> String {
         return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
     }
     let magnitude = value.abs();
-    if magnitude != 0.0 && !(1e-4..1e21).contains(&magnitude) {
+    if magnitude != 0.0 && !(1e-4..1e6).contains(&magnitude) {
         let text = format!("{value:e}");
         let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
         let (sign, exponent) = match exponent.strip_prefix('-') {
@@ -282,7 +282,9 @@ mod tests {
             (1.0, "1"),
             (0.5, "0.5"),
             (1e21, "1e+21"),
-            (1e20, "100000000000000000000"),
+            (1_000_000.0, "1e+06"),
+            (1_234_567.5, "1.2345675e+06"),
+            (999_999.5, "999999.5"),
             (0.00001, "1e-05"),
             (0.0001, "0.0001"),
             (-2.5, "-2.5"),

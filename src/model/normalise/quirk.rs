@@ -3,6 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::print::View;
+use crate::model::cast::replaced;
 use crate::source::node::{Mapping, Node, Value};
 
 /// Device rates in JSON, limits of nothing, and the options of address management, which are not printed.
@@ -29,7 +30,7 @@ pub(super) fn apply(root: &mut Node, view: View) {
 pub(super) fn plain_numbers(root: &mut Node) {
     root.walk_mut(&mut |node| {
         if matches!(node.value, Value::Int(_) | Value::Float(_) | Value::Bool(_)) {
-            *node = Node::new(node.value.clone(), node.span);
+            *node = replaced(node, node.value.clone());
         }
     });
 }
@@ -46,15 +47,16 @@ fn members<'a>(node: &'a mut Node, key: &str) -> impl Iterator<Item = &'a mut No
 /// A single 0 counts as soft and hard 0, which YAML always has both of and JSON only when they are not 0.
 fn ulimit(limit: &mut Node, view: View) {
     let span = limit.span;
+    let nothing = replaced(limit, Value::Int(0));
     if limit.as_i64() == Some(0) {
-        *limit = Node::map(Mapping::new(), span);
+        *limit = replaced(limit, Value::Map(Mapping::new()));
     }
     let Some(limits) = limit.as_map_mut().filter(|_| view == View::Yaml) else {
         return;
     };
     let [soft, hard] = ["soft", "hard"].map(|key| {
         let entry = limits.remove(key).map(|entry| entry.node);
-        entry.unwrap_or_else(|| Node::int(0, span))
+        entry.unwrap_or_else(|| nothing.clone())
     });
     let mut both = Mapping::new();
     both.insert("soft", span, soft);
