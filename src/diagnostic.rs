@@ -4,6 +4,8 @@
 
 pub mod code;
 
+use std::collections::BTreeMap;
+
 use crate::source::span::Span;
 
 /// How bad a finding is.
@@ -149,6 +151,8 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    /// Where in the list findings of a kind about a place are: a hundred thousand are not compared with each other.
+    known: BTreeMap<(Option<Span>, &'static str), Vec<usize>>,
 }
 
 impl Diagnostics {
@@ -159,7 +163,12 @@ impl Diagnostics {
 
     /// Adds a finding; the very same finding is kept once.
     pub fn push(&mut self, diagnostic: Diagnostic) {
-        if !self.list.contains(&diagnostic) {
+        let known = self
+            .known
+            .entry((diagnostic.span(), diagnostic.code))
+            .or_default();
+        if !known.iter().any(|at| self.list[*at] == diagnostic) {
+            known.push(self.list.len());
             self.list.push(diagnostic);
         }
     }
@@ -201,7 +210,9 @@ impl Diagnostics {
 
     /// Orders the findings by file and position, those without a place first.
     pub fn sort(&mut self) {
-        self.list.sort_by_key(Diagnostic::span);
+        let mut list = std::mem::take(self).list;
+        list.sort_by_key(Diagnostic::span);
+        self.extend(list);
     }
 }
 

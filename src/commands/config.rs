@@ -140,7 +140,10 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     if let (Some(root), true) = (&mut outcome.normalised, args.pins()) {
         digests::pin(context, root, &outcome.sources)?;
     }
-    let text = match &outcome.normalised {
+    if args.quiet {
+        return Ok(());
+    }
+    let text = match outcome.normalised.take() {
         _ if args.environment => environment(&outcome),
         // Profiles that are off count too, and normalisation leaves their services out.
         _ if args.only_profiles => outcome
@@ -151,11 +154,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         Some(root) => text(args, root),
         None => String::new(),
     };
-    if args.quiet {
-        Ok(())
-    } else {
-        write(context, args, &text)
-    }
+    write(context, args, &text)
 }
 
 fn load(context: &Context, args: &Args) -> Result<Outcome, CliError> {
@@ -196,9 +195,9 @@ fn names(root: Option<&Node>, section: &str) -> Vec<String> {
         .unwrap_or_default()
 }
 
-fn text(args: &Args, root: &Node) -> String {
+fn text(args: &Args, root: Node) -> String {
     if args.only_services {
-        return lines(dependencies_first(root));
+        return lines(dependencies_first(&root));
     }
     if args.models {
         let models = root.get("models").and_then(Node::as_map);
@@ -207,10 +206,10 @@ fn text(args: &Args, root: &Node) -> String {
     }
     let listed = [(args.volumes, "volumes"), (args.networks, "networks")];
     if let Some((_, section)) = listed.into_iter().find(|(given, _)| *given) {
-        return lines(names(Some(root), section));
+        return lines(names(Some(&root), section));
     }
     if args.images {
-        return lines(images(root));
+        return lines(images(&root));
     }
     let format = args.format.unwrap_or(Format::Yaml);
     let view = match format {

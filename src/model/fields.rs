@@ -108,6 +108,16 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// One member of the mapping under a key, a `null` one as an empty mapping.
+    pub(in crate::model) fn member(&self, key: &str, name: &str) -> Option<Fields<'a>> {
+        let entry = self.get(key)?.as_map()?.entry(name)?;
+        Some(Fields {
+            node: &entry.node,
+            key_span: entry.key_span,
+            path: self.path.key(key).key(name),
+        })
+    }
+
     /// The mappings of the list under a key.
     pub(in crate::model) fn items(&self, key: &str) -> impl Iterator<Item = Fields<'a>> + use<'a> {
         let path = self.path.key(key);

@@ -158,17 +158,13 @@ fn stages(
     let is_wanted = |doubt: &Diagnostic| !(all && doubt.code == "unused-resource");
     diagnostics.extend(validate::doubts(&root, &enabled).into_iter().filter(is_wanted));
     let selected = profile::selected(&root, &enabled, &options.services);
-    let used = |services: &BTreeSet<String>| {
-        if all {
-            root.clone()
-        } else {
-            profile::narrow_resources(&root, services)
-        }
+    let narrowed = |tree: Node, services: &BTreeSet<String>| match all {
+        true => tree,
+        false => profile::narrow_resources(tree, services),
     };
-    let kept = profile::narrow_services(used(&selected), &selected);
+    let tree = narrowed(root, &enabled);
     let project = match Utf8PathBuf::from_path_buf(loaded.project_directory.clone()) {
         Ok(directory) => {
-            let tree = used(&enabled);
             let (project, findings) = Project::decode(
                 &tree,
                 decode::Context {
@@ -190,7 +186,7 @@ fn stages(
         }
     };
     refusals.sort();
-    let mut kept = kept;
+    let mut kept = profile::narrow_services(narrowed(tree, &selected), &selected);
     if options.environment {
         without_files(&mut kept);
     }

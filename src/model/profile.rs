@@ -73,8 +73,7 @@ pub fn narrow_services(mut root: Node, services: &BTreeSet<String>) -> Node {
 }
 
 /// The tree with every service, but with no resource that none of these uses.
-pub fn narrow_resources(root: &Node, services: &BTreeSet<String>) -> Node {
-    let mut root = root.clone();
+pub fn narrow_resources(mut root: Node, services: &BTreeSet<String>) -> Node {
     let used = used_resources(&root, services);
     let Some(file) = root.as_map_mut() else {
         return root;

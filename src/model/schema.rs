@@ -24,7 +24,7 @@ use super::snippet;
 use super::units::UnitError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::node::{Mapping, Node, Value};
-use crate::source::path::NodePath;
+use crate::source::path::Trail;
 use crate::source::span::Span;
 
 pub(in crate::model) use self::file::{CONFIG, FILE, NETWORK, SECRET, VOLUME};
@@ -39,8 +39,8 @@ pub fn validate(root: &Node, raw: bool) -> Diagnostics {
         findings: Diagnostics::new(),
         raw,
     };
-    check.object(root, &FILE, &NodePath::root());
-    date::refuse(root, &NodePath::root(), &mut check.findings);
+    check.object(root, &FILE, &Trail::root());
+    date::refuse(root, &Trail::root(), &mut check.findings);
     check.findings
 }
 
@@ -50,7 +50,7 @@ struct Check {
 }
 
 impl Check {
-    fn wrong_type(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    fn wrong_type(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         let finding = Diagnostic::error(
             "wrong-type",
             format!("{path} must be {}, not {}", shape.expected(), node.describe()),
@@ -59,7 +59,7 @@ impl Check {
         self.findings.push(hint::wrong_type(finding, node, shape, path));
     }
 
-    fn unit(&mut self, node: &Node, path: &NodePath, error: UnitError) {
+    fn unit(&mut self, node: &Node, path: &Trail<'_>, error: UnitError) {
         let finding = Diagnostic::error("bad-value", format!("{path}: {}", error.message)).at(node.span);
         self.findings.push(match error.suggestion {
             Some(suggestion) => hint::instead(finding, &suggestion, "try"),
@@ -67,7 +67,7 @@ impl Check {
         });
     }
 
-    fn check(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    fn check(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         if self.raw && node.as_str().is_some_and(|text| text.contains('$')) {
             return;
         }
@@ -151,14 +151,14 @@ impl Check {
         }
     }
 
-    fn expect(&mut self, fits: bool, node: &Node, shape: &Shape, path: &NodePath) {
+    fn expect(&mut self, fits: bool, node: &Node, shape: &Shape, path: &Trail<'_>) {
         if !fits {
             self.wrong_type(node, shape, path);
         }
     }
 
     /// Checks the long form, unless the short one fits; a scalar in place of both is told about both.
-    fn alternative(&mut self, short_fits: bool, node: &Node, long: &Shape, shape: &Shape, path: &NodePath) {
+    fn alternative(&mut self, short_fits: bool, node: &Node, long: &Shape, shape: &Shape, path: &Trail<'_>) {
         if short_fits {
             return;
         }
@@ -176,7 +176,7 @@ impl Check {
         }
     }
 
-    fn texts(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    fn texts(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         let Some(items) = node.as_seq() else {
             return self.wrong_type(node, shape, path);
         };
@@ -185,7 +185,7 @@ impl Check {
         }
     }
 
-    fn set(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    fn set(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         self.texts(node, shape, path);
         let items = node.as_seq().unwrap_or_default();
         for (index, item) in items.iter().enumerate() {
@@ -201,7 +201,7 @@ impl Check {
         }
     }
 
-    fn pairs(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    fn pairs(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         match &node.value {
             Value::Map(mapping) => {
                 for (name, value) in mapping.iter() {
@@ -217,7 +217,7 @@ impl Check {
         }
     }
 
-    fn text_lists(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    fn text_lists(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         let Some(mapping) = node.as_map() else {
             return self.wrong_type(node, shape, path);
         };
@@ -231,7 +231,7 @@ impl Check {
         }
     }
 
-    fn hosts(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    fn hosts(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         match &node.value {
             Value::Map(mapping) => {
                 for (name, value) in mapping.iter() {
@@ -247,7 +247,7 @@ impl Check {
         }
     }
 
-    fn map(&mut self, node: &Node, inner: &Shape, shape: &Shape, path: &NodePath) {
+    fn map(&mut self, node: &Node, inner: &Shape, shape: &Shape, path: &Trail<'_>) {
         let Some(mapping) = node.as_map() else {
             return self.wrong_type(node, shape, path);
         };
@@ -284,7 +284,7 @@ impl Check {
         }
     }
 
-    fn external(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    fn external(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         let Some(mapping) = node.as_map() else {
             return self.flag(node, shape, path);
         };
@@ -300,7 +300,7 @@ impl Check {
         }
     }
 
-    fn object(&mut self, node: &Node, object: &'static Object, path: &NodePath) {
+    fn object(&mut self, node: &Node, object: &'static Object, path: &Trail<'_>) {
         let Some(mapping) = node.as_map() else {
             return self.wrong_type(node, &Shape::Object(object), path);
         };
@@ -333,9 +333,9 @@ impl Check {
         span: Span,
         value: &Node,
         object: &'static Object,
-        path: &NodePath,
+        path: &Trail<'_>,
     ) {
-        if path.segments().is_empty() && value.as_map().is_some_and(looks_like_a_service) {
+        if path.is_root() && value.as_map().is_some_and(looks_like_a_service) {
             self.findings.push(
                 Diagnostic::error(
                     "service-at-root",
@@ -349,7 +349,7 @@ impl Check {
             );
             return;
         }
-        let place = if path.segments().is_empty() {
+        let place = if path.is_root() {
             object.title.to_owned()
         } else {
             format!("{path} ({})", object.title)

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::env::Environment;
 use super::node::{Node, Step, Value, VariableOrigin};
-use super::path::NodePath;
+use super::path::Trail;
 use super::span::{SourceMap, Span};
 use super::template::{self, Fault};
 use super::written;
@@ -26,7 +26,7 @@ pub fn interpolate(
         diagnostics,
         unset: BTreeSet::new(),
     };
-    pass.node(node, &NodePath::root());
+    pass.node(node, &Trail::root());
 }
 
 struct Pass<'a> {
@@ -38,7 +38,7 @@ struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    fn node(&mut self, node: &mut Node, path: &NodePath) {
+    fn node(&mut self, node: &mut Node, path: &Trail<'_>) {
         match &mut node.value {
             Value::String(text) if text.contains('$') => {
                 let text = std::mem::take(text);
@@ -58,7 +58,7 @@ impl Pass<'_> {
         }
     }
 
-    fn text(&mut self, node: &mut Node, text: &str, path: &NodePath) {
+    fn text(&mut self, node: &mut Node, text: &str, path: &Trail<'_>) {
         let found = template::substitute(text, &|name| self.environment.get(name).map(str::to_owned));
         let (sources, scalar) = (self.sources, node.span);
         let place = |start, end| written::place(sources, scalar, text, start..end);
@@ -96,7 +96,7 @@ impl Pass<'_> {
         &self,
         fault: Fault,
         text: &str,
-        path: &NodePath,
+        path: &Trail<'_>,
         place: &dyn Fn(usize, usize) -> Span,
     ) -> Diagnostic {
         match fault {

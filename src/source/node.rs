@@ -3,6 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::implied::Implied;
 pub use super::mapping::{Entry, Mapping};
@@ -101,7 +102,7 @@ pub struct Node {
     /// The rule that put it there, if no file says it.
     pub implied: Option<Implied>,
     /// See [`Node::steps`]. Most nodes have none: a tree of a million nodes should not pay for those that do.
-    pub history: Option<Box<History>>,
+    pub history: Option<Arc<History>>,
 }
 
 /// How a node was written, where its value does not tell, and what happened to it.
@@ -253,7 +254,7 @@ impl Node {
 
     /// Remembers what happened to it.
     pub fn push_step(&mut self, step: Step) {
-        let steps = &mut self.history.get_or_insert_default().steps;
+        let steps = &mut Arc::make_mut(self.history.get_or_insert_default()).steps;
         if steps.is_empty() {
             steps.reserve_exact(1);
         }
@@ -264,7 +265,7 @@ impl Node {
     #[must_use]
     pub fn with_steps_of(mut self, other: &Self) -> Self {
         if !other.steps().is_empty() {
-            self.history.get_or_insert_default().steps = other.steps().to_vec();
+            Arc::make_mut(self.history.get_or_insert_default()).steps = other.steps().to_vec();
         }
         self
     }
@@ -273,7 +274,7 @@ impl Node {
     #[must_use]
     pub fn with_raw(mut self, raw: &str) -> Self {
         if self.as_str().is_none() && self.scalar_text().as_deref() != Some(raw) {
-            self.history.get_or_insert_default().raw = Some(raw.into());
+            Arc::make_mut(self.history.get_or_insert_default()).raw = Some(raw.into());
         }
         self
     }

@@ -4,11 +4,13 @@
 
 use std::fmt;
 
+use super::node::Text;
+
 /// One step down a tree.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Segment {
     /// Into a mapping.
-    Key(String),
+    Key(Text),
     /// Into a sequence, from 0.
     Index(usize),
 }
@@ -26,17 +28,20 @@ impl NodePath {
     /// The path of a mapping's value.
     #[must_use]
     pub fn key(&self, key: &str) -> Self {
-        let mut path = self.clone();
-        path.0.push(Segment::Key(key.to_owned()));
-        path
+        self.then(Segment::Key(key.into()))
     }
 
     /// The path of a sequence's item.
     #[must_use]
     pub fn index(&self, index: usize) -> Self {
-        let mut path = self.clone();
-        path.0.push(Segment::Index(index));
-        path
+        self.then(Segment::Index(index))
+    }
+
+    fn then(&self, segment: Segment) -> Self {
+        let mut segments = Vec::with_capacity(self.0.len() + 1);
+        segments.extend_from_slice(&self.0);
+        segments.push(segment);
+        Self(segments)
     }
 
     /// The steps.
@@ -65,6 +70,88 @@ impl NodePath {
     }
 }
 
+/// A path on the way down a tree: each step borrows the one before, so that a path nobody asks for costs nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct Trail<'a>(Option<(&'a Trail<'a>, Part<'a>)>);
+
+#[derive(Clone, Copy, Debug)]
+enum Part<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl<'a> Trail<'a> {
+    /// The root.
+    pub fn root() -> Self {
+        Self(None)
+    }
+
+    /// The path of a mapping's value.
+    #[must_use]
+    pub fn key(&'a self, key: &'a str) -> Self {
+        Self(Some((self, Part::Key(key))))
+    }
+
+    /// The path of a sequence's item.
+    #[must_use]
+    pub fn index(&'a self, index: usize) -> Self {
+        Self(Some((self, Part::Index(index))))
+    }
+
+    /// Whether it is the root.
+    pub fn is_root(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The last mapping key on the way.
+    pub fn last_key(&self) -> Option<&'a str> {
+        match self.0? {
+            (_, Part::Key(key)) => Some(key),
+            (parent, Part::Index(_)) => parent.last_key(),
+        }
+    }
+
+    /// See [`NodePath::matches`].
+    pub fn matches(&self, pattern: &str) -> bool {
+        let mut here = self;
+        for wanted in pattern.rsplit('.') {
+            let Some((parent, part)) = here.0 else {
+                return false;
+            };
+            let fits = match part {
+                Part::Key(key) => wanted == "*" || wanted == key,
+                Part::Index(_) => wanted == "[]",
+            };
+            if !fits {
+                return false;
+            }
+            here = parent;
+        }
+        here.is_root()
+    }
+
+    /// The path, to keep.
+    pub fn path(&self) -> NodePath {
+        let mut segments = Vec::new();
+        let mut here = self;
+        while let Some((parent, part)) = here.0 {
+            segments.push(match part {
+                Part::Key(key) => Segment::Key(key.into()),
+                Part::Index(index) => Segment::Index(index),
+            });
+            here = parent;
+        }
+        segments.reverse();
+        NodePath(segments)
+    }
+}
+
+impl fmt::Display for Trail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.path().fmt(f)
+    }
+}
+
 impl fmt::Display for NodePath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (position, segment) in self.0.iter().enumerate() {
@@ -90,5 +177,23 @@ mod tests {
         assert!(!path.matches("services.*.ports"));
         assert!(!path.matches("services.*.ports.[].target"));
         assert_eq!(path.last_key(), Some("ports"));
+        let root = Trail::root();
+        let (services, web, ports);
+        services = root.key("services");
+        web = services.key("web");
+        ports = web.key("ports");
+        let trail = ports.index(0);
+        assert_eq!(trail.path(), path);
+        assert_eq!(trail.to_string(), "services.web.ports[0]");
+        assert_eq!(trail.last_key(), Some("ports"));
+        for pattern in [
+            "services.*.ports.[]",
+            "services.*.ports",
+            "*.ports.[]",
+            "services.*.ports.[].target",
+            "x.*.ports.[]",
+        ] {
+            assert_eq!(trail.matches(pattern), path.matches(pattern), "{pattern}");
+        }
     }
 }

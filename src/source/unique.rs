@@ -6,7 +6,6 @@ use std::collections::HashMap;
 
 use super::canonical;
 use super::node::{Node, Value};
-use super::path::NodePath;
 
 const PORTS: &str = "services.*.ports";
 
@@ -49,24 +48,30 @@ const LISTS: [(&str, Key); 29] = [
 
 /// Drops earlier items that a later one redefines, everywhere below the root of a project.
 pub fn enforce(root: &mut Node) {
-    walk(root, &NodePath::root());
+    for (pattern, key) in LISTS {
+        walk(root, pattern, pattern == PORTS, key);
+    }
 }
 
-fn walk(node: &mut Node, path: &NodePath) {
+/// Goes down to the lists at `pattern`, in which `*` is any key.
+fn walk(node: &mut Node, pattern: &str, ports: bool, key: Key) {
+    let (part, rest) = pattern.split_once('.').unwrap_or((pattern, ""));
     match &mut node.value {
-        Value::Map(mapping) => {
-            for (key, value) in mapping.iter_mut() {
-                walk(value, &path.key(key));
+        Value::Seq(items) if part.is_empty() && items.len() > 1 => {
+            let mut all = std::mem::take(items);
+            if ports {
+                all = canonical::expand_ports(all);
+            }
+            *items = unique(all, key);
+        }
+        Value::Map(mapping) if part == "*" => {
+            for value in mapping.values_mut() {
+                walk(value, rest, ports, key);
             }
         }
-        Value::Seq(items) if items.len() > 1 => {
-            let rule = LISTS.iter().find(|(pattern, _)| path.matches(pattern));
-            if let Some((pattern, key)) = rule {
-                let mut all = std::mem::take(items);
-                if *pattern == PORTS {
-                    all = canonical::expand_ports(all);
-                }
-                *items = unique(all, *key);
+        Value::Map(mapping) => {
+            if let Some(value) = mapping.get_mut(part) {
+                walk(value, rest, ports, key);
             }
         }
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) | Value::Seq(_) => {

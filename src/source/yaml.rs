@@ -1,6 +1,6 @@
 //! YAML text comes in, one tree per document goes out, aliases and `<<` already expanded.
 //! The only file that knows the parser (granit: byte spans, nesting capped at 255).
-//! **Invariant:** a file cannot make more than [`NODE_LIMIT`] nodes, whatever its aliases say.
+//! **Invariant:** a file cannot make more than [`NODE_LIMIT`] and [`ALIAS_LIMIT`] nodes.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -22,35 +22,40 @@ use super::node::{Node, Step, Style, Tag, Value};
 use super::span::{FileId, Span};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 
-/// How many nodes one file may have after its aliases are expanded (compose-go's limit).
-pub const NODE_LIMIT: usize = 100_000;
+/// How many values the aliases of one file may stand for (compose-go's limit).
+const ALIAS_LIMIT: usize = 100_000;
+
+/// How many values one file may write out: thirty thousand services.
+const NODE_LIMIT: usize = 1_000_000;
 
 /// Reads all documents of a file; an empty one is null. Documents that cannot be read are left out and said so in
 /// `diagnostics`.
 pub fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Vec<Node> {
     let options = options! { emit_unresolved_aliases: true, emit_anchor_events: true, emit_comments: false };
-    let mut events = Vec::new();
-    for event in Parser::new_from_str_with_options(text, options) {
-        match event {
-            Ok(event) => events.push(event),
-            Err(error) => {
-                diagnostics.push(explain::syntax_error(file, text, &error));
-                return Vec::new();
-            }
-        }
-    }
+    let mut failure = None;
+    let mut events = Parser::new_from_str_with_options(text, options)
+        .map_while(|event| event.map_err(|error| failure = Some(error)).ok());
+    let mut said = Diagnostics::new();
     let mut builder = Builder {
         file,
         text,
-        events: events.into_iter().peekable(),
+        events: &mut events,
         anchors: HashMap::new(),
         names: Vec::new(),
         nodes: 0,
+        aliased: 0,
         over_limit: false,
-        diagnostics,
+        diagnostics: &mut said,
     };
     let documents = builder.stream();
-    if builder.over_limit { Vec::new() } else { documents }
+    let over_limit = builder.over_limit;
+    if let Some(error) = failure {
+        // What was said before speaks of a file that is half read.
+        diagnostics.push(explain::syntax_error(file, text, &error));
+        return Vec::new();
+    }
+    diagnostics.append(said);
+    if over_limit { Vec::new() } else { documents }
 }
 
 /// Whether a bare scalar with this text is read as a number, boolean or nothing.
@@ -72,18 +77,25 @@ struct Anchor {
 struct Builder<'a> {
     file: FileId,
     text: &'a str,
-    events: std::iter::Peekable<std::vec::IntoIter<(Event<'a>, ParserSpan)>>,
+    events: &'a mut dyn Iterator<Item = (Event<'a>, ParserSpan)>,
     anchors: HashMap<usize, Anchor>,
     names: Vec<String>,
+    /// All nodes read so far, and how many of them aliases brought in.
     nodes: usize,
+    aliased: usize,
     over_limit: bool,
     diagnostics: &'a mut Diagnostics,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    /// The next event; none after the limit was passed.
+    fn next(&mut self) -> Option<(Event<'a>, ParserSpan)> {
+        if self.over_limit { None } else { self.events.next() }
+    }
+
     fn stream(&mut self) -> Vec<Node> {
         let mut documents = Vec::new();
-        while let Some((event, span)) = self.events.next() {
+        while let Some((event, span)) = self.next() {
             match event {
                 Event::Scalar(..) | Event::SequenceStart(..) | Event::MappingStart(..) => {
                     documents.push(self.node(event, span));
@@ -111,16 +123,21 @@ impl Builder<'_> {
         Span::new(self.file, start, start + written.trim_end().len())
     }
 
-    /// Counts a node; past the limit the file is refused once and everything else is read as nothing.
+    /// Counts a node; past a limit the file is refused once, and nothing more is read.
     fn count(&mut self, nodes: usize, span: Span) -> bool {
         self.nodes += nodes;
-        if self.nodes > NODE_LIMIT && !self.over_limit {
+        if self.nodes - self.aliased > NODE_LIMIT {
+            self.refuse(format!("the file has more than {NODE_LIMIT} values"), span);
+        }
+        !self.over_limit
+    }
+
+    fn refuse(&mut self, message: String, span: Span) {
+        if !self.over_limit {
             self.over_limit = true;
-            let message = format!("the file has more than {NODE_LIMIT} values once its aliases are expanded");
             self.diagnostics
                 .push(Diagnostic::error("too-many-nodes", message).label(span, "the limit is passed here"));
         }
-        !self.over_limit
     }
 
     /// The node that `event` begins; consumes its children.
@@ -144,7 +161,7 @@ impl Builder<'_> {
                 let tag_text = tag.as_deref().map(granit_parser::Tag::original);
                 let mut items = Vec::new();
                 let end = loop {
-                    match self.events.next() {
+                    match self.next() {
                         Some((Event::SequenceEnd, end)) => break Some(end),
                         Some((event, span)) => {
                             if let Some(item) = self.child(event, span) {
@@ -252,13 +269,17 @@ impl Builder<'_> {
                 node: Some(node),
                 size,
             }) => {
-                let (mut node, size) = (node.clone(), *size);
-                if self.count(size, place) {
-                    node.record_below(&Step::Aliased(place));
-                    node
-                } else {
-                    Node::null(place)
+                let size = *size;
+                self.nodes += size;
+                self.aliased += size;
+                if self.aliased > ALIAS_LIMIT {
+                    let message = format!("aliases stand for more than {ALIAS_LIMIT} values");
+                    self.refuse(message, place);
+                    return Node::null(place);
                 }
+                let mut node = node.clone();
+                node.record_below(&Step::Aliased(place));
+                node
             }
             Some(Anchor { node: None, .. }) => {
                 let name = self.text.get(place.start()..place.end()).unwrap_or("alias");

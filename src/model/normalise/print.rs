@@ -4,7 +4,6 @@
 
 use super::{order, quirk};
 use crate::source::node::{Mapping, Node, Value};
-use crate::source::path::{NodePath, Segment};
 
 /// The two shapes the reference prints a project in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,17 +15,16 @@ pub enum View {
 }
 
 /// The tree as one of the formats shows it.
-pub fn printed(root: &Node, view: View) -> Node {
-    let mut root = root.clone();
+pub fn printed(mut root: Node, view: View) -> Node {
     short_environment_files(&mut root);
     match view {
-        View::Yaml => without_empty_structures(&mut root, &NodePath::root()),
+        View::Yaml => without_empty_structures(&mut root),
         View::Json => {
             if let Some(file) = root.as_map_mut() {
                 file.remove("models");
                 extension_networks(file);
             }
-            without_inner_extensions(&mut root, &NodePath::root());
+            without_inner_extensions(&mut root, 0, "");
         }
     }
     order::file(&mut root, view);
@@ -80,31 +78,45 @@ pub fn escape_dollars(root: &mut Node) {
     });
 }
 
-fn without_empty_structures(node: &mut Node, path: &NodePath) {
-    match &mut node.value {
-        Value::Map(mapping) => {
-            for (key, value) in mapping.iter_mut() {
-                without_empty_structures(value, &path.key(key));
-            }
-            mapping.retain(|key, entry| {
-                let here = path.key(key);
-                let empty = entry.node.as_map().is_some_and(Mapping::is_empty);
-                let structure = here.matches("networks.*.ipam")
-                    || here.matches("services.*.deploy.placement")
-                    || here.matches("services.*.deploy.resources");
-                let no_exec = here.matches("services.*.develop.watch.[].exec")
-                    && entry.node.get("command").is_none_or(Node::is_null);
-                let no_command = entry.node.is_null()
-                    && (here.matches("services.*.command") || here.matches("services.*.entrypoint"));
-                !(empty && structure || no_exec || no_command)
-            });
+/// The mappings of a section, e.g. the services.
+fn members<'a>(file: &'a mut Mapping, section: &str) -> impl Iterator<Item = &'a mut Mapping> + use<'a> {
+    let section = file.get_mut(section).and_then(Node::as_map_mut);
+    section
+        .into_iter()
+        .flat_map(Mapping::values_mut)
+        .filter_map(Node::as_map_mut)
+}
+
+fn without_empty_structures(root: &mut Node) {
+    let Some(file) = root.as_map_mut() else { return };
+    let drop_empty = |mapping: &mut Mapping, key: &str| {
+        let inner = mapping.get(key).and_then(Node::as_map);
+        if inner.is_some_and(Mapping::is_empty) {
+            mapping.remove(key);
         }
-        Value::Seq(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                without_empty_structures(item, &path.index(index));
+    };
+    for network in members(file, "networks") {
+        drop_empty(network, "ipam");
+    }
+    for service in members(file, "services") {
+        for key in ["command", "entrypoint"] {
+            if service.get(key).is_some_and(Node::is_null) {
+                service.remove(key);
             }
         }
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {}
+        if let Some(deploy) = service.get_mut("deploy").and_then(Node::as_map_mut) {
+            drop_empty(deploy, "placement");
+            drop_empty(deploy, "resources");
+        }
+        let rules = service
+            .get_mut("develop")
+            .and_then(|develop| develop.as_map_mut()?.get_mut("watch")?.as_seq_mut());
+        for rule in rules.into_iter().flatten().filter_map(Node::as_map_mut) {
+            let exec = rule.get("exec");
+            if exec.is_some_and(|exec| exec.get("command").is_none_or(Node::is_null)) {
+                rule.remove("exec");
+            }
+        }
     }
 }
 
@@ -133,53 +145,48 @@ fn extension_networks(file: &mut Mapping) {
     }
 }
 
-/// Mappings whose keys are the user's, where `x-` is a name like any other.
-fn is_free_mapping(path: &[Segment]) -> bool {
-    let keys: Vec<&str> = path
-        .iter()
-        .map(|segment| match segment {
-            Segment::Key(key) => key.as_str(),
-            Segment::Index(_) => "[]",
-        })
-        .collect();
-    matches!(keys[..], [section] if matches!(section, "services" | "networks" | "volumes" | "configs" | "secrets" | "models"))
+/// Whether the keys of the mapping at `depth` under `key` are the user's, where `x-` is a name like any other.
+fn is_free_mapping(depth: usize, key: &str) -> bool {
+    let section = matches!(
+        key,
+        "services" | "networks" | "volumes" | "configs" | "secrets" | "models"
+    );
+    depth == 1 && section
         || matches!(
-            keys.last(),
-            Some(
-                &("environment"
-                    | "labels"
-                    | "annotations"
-                    | "args"
-                    | "sysctls"
-                    | "driver_opts"
-                    | "options"
-                    | "depends_on"
-                    | "networks"
-                    | "models"
-                    | "additional_contexts"
-                    | "aux_addresses"
-                    | "storage_opt"
-                    | "ulimits")
-            )
+            key,
+            "environment"
+                | "labels"
+                | "annotations"
+                | "args"
+                | "sysctls"
+                | "driver_opts"
+                | "options"
+                | "depends_on"
+                | "networks"
+                | "models"
+                | "additional_contexts"
+                | "aux_addresses"
+                | "storage_opt"
+                | "ulimits"
         )
 }
 
-fn without_inner_extensions(node: &mut Node, path: &NodePath) {
-    let root = path.segments().is_empty();
+/// `key` is the last key on the way to the node, empty for an item of a list.
+fn without_inner_extensions(node: &mut Node, depth: usize, key: &str) {
     match &mut node.value {
         Value::Map(mapping) => {
-            if !root && !is_free_mapping(path.segments()) {
+            if depth > 0 && !is_free_mapping(depth, key) {
                 mapping.retain(|key, _| !key.starts_with("x-"));
             }
             for (key, value) in mapping.iter_mut() {
-                if !(root && key.starts_with("x-")) {
-                    without_inner_extensions(value, &path.key(key));
+                if depth > 0 || !key.starts_with("x-") {
+                    without_inner_extensions(value, depth + 1, key);
                 }
             }
         }
         Value::Seq(items) => {
-            for (index, item) in items.iter_mut().enumerate() {
-                without_inner_extensions(item, &path.index(index));
+            for item in items {
+                without_inner_extensions(item, depth + 1, "");
             }
         }
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {}

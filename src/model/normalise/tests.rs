@@ -62,7 +62,7 @@ secrets:
 
 #[test]
 fn everything_implied_is_spelled_out() {
-    insta::assert_snapshot!(emit::yaml(&printed(&normalised(SHOP), View::Yaml)), @r#"
+    insta::assert_snapshot!(emit::yaml(&printed(normalised(SHOP), View::Yaml)), @r#"
     name: shop
     services:
       db:
@@ -150,13 +150,13 @@ fn normalising_twice_changes_nothing() {
 #[test]
 fn json_has_no_inner_extensions_and_yaml_no_empty_sections() {
     let root = normalised("services: {web: {image: x, deploy: {}, x-a: 1}}\nx-b: {x-c: 2}\n");
-    let json = emit::json(&printed(&root, View::Json)).to_string();
+    let json = emit::json(&printed(root.clone(), View::Json)).to_string();
     assert!(
         json.contains(r#""ipam":{}"#) && json.contains(r#""placement":{}"#) && json.contains("x-c"),
         "{json}"
     );
     assert!(!json.contains("x-a"), "{json}");
-    let yaml = emit::yaml(&printed(&root, View::Yaml));
+    let yaml = emit::yaml(&printed(root.clone(), View::Yaml));
     assert!(
         yaml.contains("x-a") && !yaml.contains("ipam") && !yaml.contains("placement"),
         "{yaml}"
@@ -166,7 +166,7 @@ fn json_has_no_inner_extensions_and_yaml_no_empty_sections() {
 #[test]
 fn an_env_file_is_printed_as_short_as_it_can_be() {
     let root = normalised("services: {web: {image: x, env_file: [/a, {path: /b, required: false}]}}\n");
-    let json = emit::json(&printed(&root, View::Json)).to_string();
+    let json = emit::json(&printed(root.clone(), View::Json)).to_string();
     assert!(
         json.contains(r#""env_file":["/a",{"path":"/b","required":false}]"#),
         "{json}"

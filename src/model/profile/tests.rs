@@ -59,7 +59,7 @@ fn project() -> Project {
         lookup: &lookup,
         enabled: &enabled,
     };
-    let (project, findings) = Project::decode(&narrow_resources(&root, &enabled), context);
+    let (project, findings) = Project::decode(&narrow_resources(root.clone(), &enabled), context);
     project.unwrap_or_else(|| panic!("{findings:?}"))
 }
 

@@ -4,11 +4,11 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::node::{Node, Style, Value};
-use crate::source::path::NodePath;
+use crate::source::path::Trail;
 use crate::source::yaml;
 
 /// Reports the dates of a tree; what a variable was put into is text.
-pub(super) fn refuse(node: &Node, path: &NodePath, findings: &mut Diagnostics) {
+pub(super) fn refuse(node: &Node, path: &Trail<'_>, findings: &mut Diagnostics) {
     match &node.value {
         Value::String(text)
             if node.style == Style::Plain

@@ -6,10 +6,10 @@ use super::{Check, hint, whole};
 use crate::diagnostic::Diagnostic;
 use crate::model::{command_line, units};
 use crate::source::node::{Node, Value};
-use crate::source::path::NodePath;
+use crate::source::path::Trail;
 
 impl Check {
-    pub(super) fn flag(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    pub(super) fn flag(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         match &node.value {
             Value::Bool(_) => {}
             Value::String(text) => match units::parse_bool(text) {
@@ -35,7 +35,7 @@ impl Check {
         &mut self,
         node: &Node,
         shape: &Shape,
-        path: &NodePath,
+        path: &Trail<'_>,
         minimum: i64,
         maximum: i64,
     ) {
@@ -61,7 +61,7 @@ impl Check {
         }
     }
 
-    pub(super) fn decimal(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    pub(super) fn decimal(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         let value = match &node.value {
             #[expect(clippy::cast_precision_loss, reason = "only the sign and finiteness matter")]
             Value::Int(value) => Some(*value as f64),
@@ -75,7 +75,7 @@ impl Check {
         }
     }
 
-    pub(super) fn bytes(&mut self, node: &Node, shape: &Shape, path: &NodePath, number_allowed: bool) {
+    pub(super) fn bytes(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>, number_allowed: bool) {
         match &node.value {
             Value::String(text) => {
                 if let Err(error) = units::parse_bytes(text) {
@@ -102,7 +102,7 @@ impl Check {
         }
     }
 
-    pub(super) fn not_negative(&mut self, node: &Node, path: &NodePath) {
+    pub(super) fn not_negative(&mut self, node: &Node, path: &Trail<'_>) {
         if node.as_i64().is_some_and(|value| value < 0) || node.as_str() == Some("-1") {
             self.findings.push(
                 Diagnostic::error("out-of-range", format!("{path} must not be negative")).at(node.span),
@@ -110,7 +110,7 @@ impl Check {
         }
     }
 
-    pub(super) fn duration(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    pub(super) fn duration(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         match node.as_str() {
             Some(text) => {
                 if let Err(error) = units::parse_duration(text) {
@@ -121,7 +121,7 @@ impl Check {
         }
     }
 
-    pub(super) fn microseconds(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    pub(super) fn microseconds(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         if node.as_str().is_some_and(|text| text.parse::<i64>().is_err()) {
             self.duration(node, shape, path);
         } else {
@@ -129,7 +129,7 @@ impl Check {
         }
     }
 
-    pub(super) fn mode(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    pub(super) fn mode(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         match &node.value {
             Value::Int(_) => {}
             Value::String(text) => {
@@ -143,7 +143,7 @@ impl Check {
         }
     }
 
-    pub(super) fn word(&mut self, node: &Node, words: &[&str], shape: &Shape, path: &NodePath) {
+    pub(super) fn word(&mut self, node: &Node, words: &[&str], shape: &Shape, path: &Trail<'_>) {
         let Some(text) = node.as_str() else {
             return self.wrong_type(node, shape, path);
         };
@@ -161,7 +161,7 @@ impl Check {
         self.findings.push(finding);
     }
 
-    pub(super) fn command(&mut self, node: &Node, shape: &Shape, path: &NodePath) {
+    pub(super) fn command(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
         match &node.value {
             Value::Null => {}
             Value::String(text) => match command_line::split(text) {

@@ -79,7 +79,7 @@ fn image(name: &str, service: &Fields<'_>, findings: &mut Diagnostics) {
 
 fn dependencies(file: &Fields<'_>, name: &str, service: &Fields<'_>, findings: &mut Diagnostics) {
     for (target, dependency) in service.members("depends_on") {
-        let Some((_, other)) = file.members("services").find(|(name, _)| *name == target) else {
+        let Some(other) = file.member("services", target) else {
             continue;
         };
         let condition = dependency.text("condition");

@@ -123,8 +123,7 @@ fn service(
     if enabled.contains(target) {
         return;
     }
-    let other = file.members("services").find(|(name, _)| *name == target);
-    if let Some((_, other)) = other {
+    if let Some(other) = file.member("services", target) {
         if required {
             let profiles = other.texts("profiles");
             findings.push(
@@ -185,7 +184,7 @@ fn resource(
     let is_list = file
         .get(section)
         .is_some_and(|section| section.as_seq().is_some());
-    if is_list || file.members(section).any(|(name, _)| name == target) {
+    if is_list || file.member(section, target).is_some() {
         return;
     }
     let place = NodePath::root().key(section).key(target);
@@ -218,10 +217,9 @@ fn resource(
 }
 
 fn additional_context(file: &Fields<'_>, name: &str, target: &str, span: Span, findings: &mut Diagnostics) {
-    let other = file.members("services").find(|(name, _)| *name == target);
-    let reason = match other {
+    let reason = match file.member("services", target) {
         None => "is not defined",
-        Some((_, other)) if !other.has("build") => "has no `build`",
+        Some(other) if !other.has("build") => "has no `build`",
         Some(_) => return,
     };
     findings.push(

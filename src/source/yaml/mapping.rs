@@ -25,7 +25,7 @@ impl Builder<'_> {
         let mut mapping = Mapping::new();
         let mut merged: Vec<(Span, Node)> = Vec::new();
         let end = loop {
-            let Some((event, span)) = self.events.next() else {
+            let Some((event, span)) = self.next() else {
                 break None;
             };
             if matches!(event, Event::MappingEnd) {
@@ -53,7 +53,7 @@ impl Builder<'_> {
     /// The next node that is not an anchor's name.
     fn value(&mut self) -> Option<Node> {
         loop {
-            let (event, span) = self.events.next()?;
+            let (event, span) = self.next()?;
             if let Some(node) = self.child(event, span) {
                 return Some(node);
             }
