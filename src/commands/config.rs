@@ -217,9 +217,9 @@ fn text(args: &Args, root: Node) -> String {
         Format::Yaml | Format::Toml => View::Yaml,
     };
     let mut shown = if args.lock_image_digests {
-        digests::lock(root)
+        digests::lock(&root)
     } else if args.no_interpolate {
-        printed_raw(root, view)
+        printed_raw(&root, view)
     } else {
         printed(root, view)
     };

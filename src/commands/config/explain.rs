@@ -42,7 +42,7 @@ fn values(context: &Context, args: &Args, asked: &str) -> Result<String, CliErro
     let (Some(root), Some(loaded)) = (&outcome.normalised, &outcome.loaded) else {
         return Ok(String::new());
     };
-    let root = printed(root, View::Yaml);
+    let root = printed(root.clone(), View::Yaml);
     let accounts = provenance::accounts(&root, loaded, &outcome.sources);
     let is_service = root
         .get("services")

@@ -193,7 +193,7 @@ fn what_was_added_late_stands_where_it_belongs() {
         all
     });
     web.insert("environment", span, Node::map(environment, span));
-    insta::assert_snapshot!(emit::yaml(&printed(&root, View::Yaml)), @r#"
+    insta::assert_snapshot!(emit::yaml(&printed(root.clone(), View::Yaml)), @r#"
     name: shop
     services:
       web:
@@ -216,7 +216,7 @@ fn what_was_added_late_stands_where_it_belongs() {
           f: 1
       d: 1
     "#);
-    let json = emit::json(&printed(&root, View::Json)).to_string();
+    let json = emit::json(&printed(root.clone(), View::Json)).to_string();
     assert_eq!(
         json,
         r#"{"name":"shop","networks":{"default":{"name":"shop_default","ipam":{}}},"services":{"web":{"command":null,"entrypoint":null,"environment":{"A10":"1","A2":"1","AB":"1","A_B":"1"},"image":"x","networks":{"default":null}}},"x-b":{"c":[{"e":2,"f":1}],"d":1}}"#

@@ -126,7 +126,7 @@ fn project(files: &[(&str, &str)], given: &[&str], interpolate: bool) -> (TempDi
 
 fn told(outcome: &Outcome, check: impl Fn(&[Account<'_>], &Loaded)) {
     let loaded = outcome.loaded.as_ref().expect("loaded");
-    let root = printed(outcome.normalised.as_ref().expect("a tree"), View::Yaml);
+    let root = printed(outcome.normalised.clone().expect("a tree"), View::Yaml);
     check(&accounts(&root, loaded, &outcome.sources), loaded);
 }
 
@@ -188,7 +188,7 @@ fn the_law_holds_without_interpolation() {
 
 fn chain(outcome: &Outcome, path: &str) -> String {
     let loaded = outcome.loaded.as_ref().expect("loaded");
-    let root = printed(outcome.normalised.as_ref().expect("a tree"), View::Yaml);
+    let root = printed(outcome.normalised.clone().expect("a tree"), View::Yaml);
     let accounts = accounts(&root, loaded, &outcome.sources);
     let found = select(&accounts, path);
     assert_eq!(found.len(), 1, "{path}");
@@ -369,7 +369,7 @@ fn a_missing_variable_that_an_env_file_sets_is_explained() {
 #[test]
 fn a_path_that_means_nothing_is_answered_with_what_is_near() {
     let (_directory, outcome) = project(&RICH, &["compose.yaml", "compose.toml"], true);
-    let root = printed(outcome.normalised.as_ref().expect("a tree"), View::Yaml);
+    let root = printed(outcome.normalised.clone().expect("a tree"), View::Yaml);
     let loaded = outcome.loaded.as_ref().expect("loaded");
     let near = |path: &str| {
         let Absence::Near(near) = absence(path, &root, loaded) else {
