@@ -24,7 +24,7 @@ use super::snippet;
 use super::units::UnitError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::node::{Mapping, Node, Value};
-use crate::source::path::Trail;
+use crate::source::path::{NodePath, Trail};
 use crate::source::span::Span;
 
 pub(in crate::model) use self::file::{CONFIG, FILE, NETWORK, SECRET, VOLUME};
@@ -56,7 +56,8 @@ impl Check {
             format!("{path} must be {}, not {}", shape.expected(), node.describe()),
         )
         .label(node.span, format!("{} is expected here", shape.expected()));
-        self.findings.push(hint::wrong_type(finding, node, shape, path));
+        self.findings
+            .push(hint::wrong_type(finding, node, shape, &path.path()));
     }
 
     fn unit(&mut self, node: &Node, path: &Trail<'_>, error: UnitError) {
@@ -275,7 +276,7 @@ impl Check {
                         .at(entry.key_span)
                         .help(format!(
                             "give it at least an image:\n{}",
-                            snippet::yaml(&path.key("image"), Node::string("…", entry.key_span))
+                            snippet::yaml(&path.path().key("image"), Node::string("…", entry.key_span))
                         )),
                 );
             } else {
@@ -356,7 +357,7 @@ impl Check {
         };
         let finding = Diagnostic::error("unknown-key", format!("`{name}` is not a key of {place}")).at(span);
         self.findings
-            .push(hint::unknown_key(finding, (name, value), object, path));
+            .push(hint::unknown_key(finding, (name, value), object, &path.path()));
     }
 }
 
