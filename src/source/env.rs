@@ -113,7 +113,7 @@ pub fn read_env_file(
     sources: &mut SourceMap,
     diagnostics: &mut Diagnostics,
 ) -> io::Result<Vec<EnvEntry>> {
-    let bytes = std::fs::read(path)?;
+    let bytes = super::input::read(path)?;
     Ok(parse_env_bytes(path, bytes, format, lookup, sources, diagnostics))
 }
 

@@ -29,6 +29,9 @@ pub fn interpolate(
     pass.node(node, &Trail::root());
 }
 
+/// How many variables and faults of one text are remembered with their places: finding one reads the text.
+const RECORDED: usize = 64;
+
 struct Pass<'a> {
     environment: &'a Environment,
     sources: &'a SourceMap,
@@ -62,7 +65,13 @@ impl Pass<'_> {
         let found = template::substitute(text, &|name| self.environment.get(name).map(str::to_owned));
         let (sources, scalar) = (self.sources, node.span);
         let place = |start, end| written::place(sources, scalar, text, start..end);
+        let mut recorded = 0;
         for one in found.uses {
+            let warns = one.blank && !self.unset.contains(&one.name);
+            if recorded == RECORDED && !warns {
+                continue;
+            }
+            recorded = RECORDED.min(recorded + 1);
             let span = place(one.start, one.end);
             let origin = self.environment.origin(&one.name);
             if one.blank && self.unset.insert(one.name.clone()) {
@@ -85,7 +94,7 @@ impl Pass<'_> {
                 span,
             });
         }
-        for fault in found.faults {
+        for fault in found.faults.into_iter().take(RECORDED) {
             let diagnostic = self.fault(fault, text, path, &place);
             self.diagnostics.push(diagnostic);
         }

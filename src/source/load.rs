@@ -3,12 +3,13 @@
 //! **Invariant:** every file that was read or looked for is in [`Loaded::watched`].
 
 use std::collections::BTreeMap;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::discover;
 use super::env::Environment;
+use super::input;
 pub use super::name::NameOrigin;
 use super::name::{self, NameSource};
 use super::node::{Mapping, Node, VariableOrigin};
@@ -418,30 +419,13 @@ impl Disk {
     }
 }
 
-/// How many bytes a compose or environment file may have: some 50,000 services.
-const LARGEST: u64 = 16_000_000;
-
-/// Everything there is to read, unless that is more than any compose file.
-fn bounded(reader: impl io::Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    reader.take(LARGEST + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST {
-        let message = format!(
-            "it is larger than {} megabytes, as no compose file is",
-            LARGEST / 1_000_000
-        );
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
-    }
-    Ok(bytes)
-}
-
 impl Files for Disk {
     fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
         self.note(path);
         if path == Path::new("-") {
-            bounded(io::stdin().lock())
+            input::bounded(io::stdin().lock())
         } else {
-            bounded(std::fs::File::open(path)?)
+            input::read(path)
         }
     }
 

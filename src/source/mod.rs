@@ -9,6 +9,7 @@ pub mod dotenv;
 pub mod emit;
 pub mod env;
 pub mod implied;
+mod input;
 pub mod interpolate;
 pub mod load;
 pub mod mapping;

@@ -67,6 +67,8 @@ pub struct Resolver<'a> {
     /// What `~` stands for.
     pub home: Option<String>,
     parsed: BTreeMap<PathBuf, Vec<Document>>,
+    /// How many files were included so far, each as often as it was.
+    included: usize,
 }
 
 /// Where a compose file that is asked for lies.
@@ -99,6 +101,7 @@ impl<'a> Resolver<'a> {
             broken: false,
             home: None,
             parsed: BTreeMap::new(),
+            included: 0,
         }
     }
 

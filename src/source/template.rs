@@ -57,7 +57,7 @@ pub struct Substitution {
 /// Puts the variables into a text.
 pub fn substitute(text: &str, lookup: &dyn Fn(&str) -> Option<String>) -> Substitution {
     let mut found = Substitution::default();
-    found.text = expand(text, 0, lookup, &mut found);
+    found.text = expand(text, (0, 0), lookup, &mut found);
     found
 }
 
@@ -248,10 +248,13 @@ fn closing_brace(body: &str) -> Option<usize> {
     body.rfind('}')
 }
 
-/// Expands `text`, which begins at `base` in the outermost text.
+/// How deep defaults may stand in defaults; each is a few stack frames.
+const DEEPEST: usize = 64;
+
+/// Expands `text`, which begins at `base` in the outermost text and stands in `depth` expressions.
 fn expand(
     text: &str,
-    base: usize,
+    (base, depth): (usize, usize),
     lookup: &dyn Fn(&str) -> Option<String>,
     found: &mut Substitution,
 ) -> String {
@@ -290,6 +293,14 @@ fn expand(
                 });
                 tail + length
             }
+            Expression::Braced { length, .. } if depth >= DEEPEST => {
+                found.faults.push(Fault::Invalid {
+                    start: from,
+                    end: from + 1 + length,
+                    unclosed: false,
+                });
+                tail + length
+            }
             Expression::Braced {
                 name,
                 operator,
@@ -306,8 +317,9 @@ fn expand(
                     end,
                     blank,
                 });
-                let mut nested =
-                    |found: &mut Substitution| expand(argument, from + 1 + offset, lookup, found);
+                let mut nested = |found: &mut Substitution| {
+                    expand(argument, (from + 1 + offset, depth + 1), lookup, found)
+                };
                 out.push_str(&apply(operator, name, value, from..end, &mut nested, found));
                 tail + length
             }

@@ -34,10 +34,32 @@ pub fn render(findings: &Diagnostics, sources: &SourceMap) -> String {
 /// Findings as plain lines: `file:line:column: error[code]: message`, the line, a caret, help.
 pub fn plain(findings: &Diagnostics, sources: &SourceMap) -> String {
     let mut out = String::new();
-    for finding in findings {
+    for finding in shown(findings) {
         plain_finding(&mut out, finding, sources);
     }
+    push_rest(&mut out, findings);
     out
+}
+
+/// How many findings are shown.
+const MOST: usize = 100;
+
+/// All findings in order, or of more than anybody reads the first, errors before warnings.
+fn shown(findings: &Diagnostics) -> impl Iterator<Item = &Diagnostic> {
+    let all = findings.len() <= MOST;
+    let of = move |severity| {
+        findings
+            .iter()
+            .filter(move |finding| all || finding.severity == severity)
+    };
+    let warnings = of(Severity::Warning).filter(move |_| !all);
+    of(Severity::Error).chain(warnings).take(MOST)
+}
+
+fn push_rest(out: &mut String, findings: &Diagnostics) {
+    if findings.len() > MOST {
+        push(out, &format!("… and {} more", findings.len() - MOST));
+    }
 }
 
 fn plain_finding(out: &mut String, finding: &Diagnostic, sources: &SourceMap) {
@@ -163,7 +185,7 @@ fn push(out: &mut String, line: &str) {
 pub fn framed(findings: &Diagnostics, sources: &SourceMap) -> String {
     let handler = GraphicalReportHandler::new();
     let mut out = String::new();
-    for finding in findings {
+    for finding in shown(findings) {
         let report = Report::new(finding, sources);
         // A frame that cannot be drawn must not cost the finding.
         if handler.render_report(&mut out, &report).is_err() {
@@ -171,6 +193,7 @@ pub fn framed(findings: &Diagnostics, sources: &SourceMap) -> String {
         }
         out.push('\n');
     }
+    push_rest(&mut out, findings);
     out
 }
 

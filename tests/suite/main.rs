@@ -15,6 +15,8 @@ mod follow;
 mod foreground;
 mod host;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod images;
 #[cfg(test)]
 mod loading;

@@ -156,7 +156,9 @@ fn service(
     let names: Vec<&str> = names.collect();
     finding = match nearest(target, names.iter().copied()) {
         Some(near) => finding.did_you_mean(near),
-        None if names.is_empty() => finding.help("define it under `services:`, or remove the entry"),
+        None if names.is_empty() || names.len() > 20 => {
+            finding.help("define it under `services:`, or remove the entry")
+        }
         None => finding.help(format!("the other services are {}", few(&names))),
     };
     findings.push(finding);

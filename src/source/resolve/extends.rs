@@ -22,6 +22,9 @@ struct Home<'a> {
 
 const CYCLE: &str = "extends-cycle";
 
+/// How many services may extend each other in a row; each is a few stack frames.
+const DEEPEST: usize = 100;
+
 /// A service on the way to its base: file, name, and where its `extends` is written.
 type Link = (PathBuf, String, Span);
 
@@ -80,6 +83,17 @@ impl Resolver<'_> {
         let Some(reference) = self.reference(&extends.node) else {
             return Some(service);
         };
+        if chain.len() >= DEEPEST {
+            self.diagnostics.push(
+                Diagnostic::error(
+                    CYCLE,
+                    format!("services extend each other more than {DEEPEST} deep"),
+                )
+                .label(reference.span, "one too many")
+                .help("take what they share into a service that extends nothing"),
+            );
+            return Some(service);
+        }
         chain.push((home.path.to_owned(), name.to_owned(), reference.span));
         let base = match &reference.file {
             None => self.base_in(&reference, name, home, scope, chain),

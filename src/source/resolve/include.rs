@@ -24,6 +24,12 @@ struct Entry {
     span: Span,
 }
 
+/// How many files may include each other in a row; each is a few stack frames.
+const DEEPEST: usize = 100;
+
+/// How many inclusions a project may have: files that each include the next twice double at every step.
+const MOST: usize = 2_000;
+
 impl Resolver<'_> {
     /// Takes `include` out of `root` and imports what it names.
     pub(super) fn include(&mut self, root: &mut Node, path: &Path, scope: &Scope) {
@@ -133,6 +139,19 @@ impl Resolver<'_> {
     }
 
     fn is_cycle(&mut self, path: &Path, span: Span, scope: &Scope) -> bool {
+        self.included += 1;
+        let many = if scope.chain.len() > DEEPEST {
+            Some(format!("files include each other more than {DEEPEST} deep"))
+        } else {
+            (self.included == MOST).then(|| format!("more than {MOST} files are included"))
+        };
+        if let Some(message) = many {
+            self.diagnostics
+                .push(Diagnostic::error("include-cycle", message).label(span, "one too many"));
+        }
+        if self.included >= MOST || scope.chain.len() > DEEPEST {
+            return true;
+        }
         let Some(first) = scope.chain.iter().position(|(file, _)| file == path) else {
             return false;
         };
