@@ -158,9 +158,12 @@ fn stages(
     let is_wanted = |doubt: &Diagnostic| !(all && doubt.code == "unused-resource");
     diagnostics.extend(validate::doubts(&root, &enabled).into_iter().filter(is_wanted));
     let selected = profile::selected(&root, &enabled, &options.services);
-    let narrowed = |tree: Node, services: &BTreeSet<String>| match all {
-        true => tree,
-        false => profile::narrow_resources(tree, services),
+    let narrowed = |tree: Node, services: &BTreeSet<String>| {
+        if all {
+            tree
+        } else {
+            profile::narrow_resources(tree, services)
+        }
     };
     let tree = narrowed(root, &enabled);
     let project = match Utf8PathBuf::from_path_buf(loaded.project_directory.clone()) {
