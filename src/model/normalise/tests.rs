@@ -253,7 +253,7 @@ fn a_few_values_are_printed_in_a_way_of_their_own() {
     let root = normalised(
         "services: {web: {image: x, ulimits: {core: 0, nofile: {soft: 0, hard: 5}, nproc: 3}, build: {ulimits: {a: 0}}, blkio_config: {weight: 5, weight_device: [{path: /a, weight: 1}], device_read_bps: [{path: /b, rate: 1k}]}, x-a: {mode: 0o17, b: 1.50}}}\nnetworks: {default: {ipam: {driver: d, options: {a: b}}}}\nx-t: 0x10\n",
     );
-    let json = emit::json(&printed(&root, View::Json)).to_string();
+    let json = emit::json(&printed(root.clone(), View::Json)).to_string();
     for part in [
         r#""ulimits":{"core":{},"nofile":{"hard":5},"nproc":3}"#,
         r#""ulimits":{"a":{}}"#,
@@ -263,7 +263,7 @@ fn a_few_values_are_printed_in_a_way_of_their_own() {
     ] {
         assert!(json.contains(part), "{part} in {json}");
     }
-    let yaml = emit::yaml(&printed(&root, View::Yaml));
+    let yaml = emit::yaml(&printed(root.clone(), View::Yaml));
     for part in [
         "      core:\n        soft: 0\n        hard: 0\n      nofile:\n        soft: 0\n        hard: 5\n      nproc: 3\n",
         "        - path: /b\n          rate: \"1024\"\n",
