@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::Context;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::error::CliError;
 use crate::model::normalise::{View, escape_dollars, printed, printed_raw};
 use crate::model::{self, Outcome};
@@ -179,12 +180,41 @@ fn load(context: &Context, args: &Args) -> Result<Outcome, CliError> {
     if outcome.diagnostics.has_errors() || outcome.normalised.is_none() {
         return Err(CliError::findings(&outcome.findings(), &outcome.sources));
     }
+    if let (Some(Format::Json), false, Some(root)) = (args.format, args.no_interpolate, &outcome.normalised) {
+        let unprintable = without_json(root);
+        if unprintable.has_errors() {
+            return Err(CliError::findings(&unprintable, &outcome.sources));
+        }
+    }
     report::print(&outcome.findings(), &outcome.sources);
     let known = names(outcome.normalised.as_ref(), "services");
     match services.iter().find(|service| !known.contains(*service)) {
         Some(unknown) if !args.no_interpolate => Err(CliError::user(format!("no such service: {unknown}"))),
         Some(_) | None => Ok(outcome),
     }
+}
+
+/// What has no form in JSON: the SSH key of a build with its path. Docker compose refuses it, too.
+fn without_json(root: &Node) -> Diagnostics {
+    let mut findings = Diagnostics::new();
+    for (name, service) in services(root) {
+        let keys = service.get("build").and_then(|build| build.get("ssh"));
+        for key in keys.and_then(Node::as_seq).unwrap_or_default() {
+            if let Some((id, _)) = key.as_str().and_then(|key| key.split_once('=')) {
+                findings.push(
+                    Diagnostic::error(
+                        "bad-value",
+                        format!(
+                            "services.{name}.build.ssh: the path of the key `{id}` cannot be written as JSON"
+                        ),
+                    )
+                    .at(key.span)
+                    .help("print YAML (`--format yaml`), or let the agent hold the key and name only its id"),
+                );
+            }
+        }
+    }
+    findings
 }
 
 /// Keys of a section, in the order of the file.
@@ -376,4 +406,26 @@ fn write(context: &Context, args: &Args, text: &str) -> Result<(), CliError> {
     let path = context.cwd.join(path);
     std::fs::write(&path, text)
         .map_err(|error| CliError::user(format!("cannot write {}: {error}", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::span::SourceMap;
+    use crate::source::yaml;
+
+    #[test]
+    fn an_ssh_key_with_a_path_is_not_written_as_json() {
+        let codes = |keys: &str| {
+            let text = format!("services: {{web: {{build: {{ssh: [{keys}]}}}}}}\n");
+            let file = SourceMap::new().add("compose.yaml", text.as_str());
+            let root = yaml::parse(file, &text, &mut Diagnostics::new()).remove(0);
+            without_json(&root)
+                .iter()
+                .map(|finding| finding.code)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(codes("default, id=/keys/id"), ["bad-value"]);
+        assert_eq!(codes("default"), Vec::<&str>::new());
+    }
 }

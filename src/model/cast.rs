@@ -8,7 +8,7 @@ pub(super) use self::pairs::sorted;
 use self::pairs::{hosts, map, pairs, ssh, text_lists};
 use super::command_line;
 use super::schema::shape::{Object, Shape};
-use super::schema::whole;
+use super::schema::{is_all, truncated, whole};
 use super::units;
 use crate::source::implied::Implied;
 use crate::source::node::{Mapping, Node, Value};
@@ -25,25 +25,28 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
         Shape::Choice => flag(node),
         Shape::OptOut => flag(node).filter(|node| node.as_bool() != Some(true)),
         Shape::Integer(..) => Some(integer(node)).filter(|node| node.as_i64() != Some(0)),
-        Shape::Count => Some(integer(node)),
+        Shape::Count | Shape::Natural | Shape::Tries => Some(integer(node)),
+        Shape::Number | Shape::StrictNumber | Shape::StrictNatural => {
+            Some(integer(node)).filter(|node| node.as_i64() != Some(0))
+        }
+        Shape::IntegerOrText => text(node),
         Shape::DeviceCount => Some(match node.as_str() {
-            Some("all") => replaced(node, Value::Int(-1)),
+            Some(text) if is_all(text) => replaced(node, Value::Int(-1)),
             _ => integer(node),
-        }),
+        })
+        .filter(|node| node.as_i64() != Some(0)),
         Shape::Decimal => Some(decimal(node)).filter(|node| node.as_i64() != Some(0)),
-        Shape::Bytes | Shape::Size | Shape::BytesText => bytes(node),
+        Shape::Bytes | Shape::WholeBytes | Shape::Size | Shape::BytesText => bytes(node),
         Shape::Duration => Some(duration(node)),
         Shape::Wait => Some(duration(node)).filter(|node| node.as_str() != Some("0s")),
-        Shape::Microseconds => Some(microseconds(node)).filter(|node| node.as_i64() != Some(0)),
         Shape::Mode => Some(mode(node)),
         Shape::Command => command(node),
         Shape::Texts | Shape::Set => texts(node),
-        Shape::TextOrTexts => match node.as_str() {
+        Shape::TextOrTexts | Shape::TextOrSet => match node.as_str() {
             Some(_) => Some(replaced(node, Value::Seq(vec![node.clone()]))),
             None => texts(node),
         },
         Shape::Probe => match node.as_str() {
-            Some("") => None,
             Some(_) => Some(replaced(
                 node,
                 Value::Seq(vec![
@@ -59,7 +62,7 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
         Shape::TextLists => Some(text_lists(node)),
         Shape::TextMap | Shape::Options => map(node, &Shape::NumberOrText, true),
         Shape::Map(inner) => map(node, inner, false),
-        Shape::List(inner) => {
+        Shape::List(inner) | Shape::SetOf(inner) => {
             let Some(items) = node.as_seq() else {
                 return Some(node.clone());
             };
@@ -70,7 +73,7 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
         Shape::OrText(inner) | Shape::OrPort(inner) | Shape::OrNames(inner) if !node.is_scalar() => {
             cast(node, inner)
         }
-        Shape::Any | Shape::OrText(_) | Shape::OrPort(_) | Shape::OrNames(_) => Some(node.clone()),
+        Shape::OrText(_) | Shape::OrPort(_) | Shape::OrNames(_) => Some(node.clone()),
         Shape::OrInteger(inner) => match node.as_map() {
             Some(_) => cast(node, inner),
             None => Some(integer(node)),
@@ -177,7 +180,7 @@ fn flag(node: &Node) -> Option<Node> {
 
 fn integer(node: &Node) -> Node {
     let value = match &node.value {
-        Value::Float(value) => whole(*value),
+        Value::Float(value) => truncated(*value),
         Value::String(text) => text.parse().ok(),
         Value::Int(value) => Some(*value),
         Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => None,
@@ -206,7 +209,8 @@ fn decimal(node: &Node) -> Node {
 fn bytes(node: &Node) -> Option<Node> {
     let value = match &node.value {
         Value::Int(value) => Some(*value),
-        Value::Float(value) => whole(*value),
+        // The reference knows whole numbers and texts; what else the schema allows is read as nothing.
+        Value::Float(_) => Some(0),
         Value::String(text) => units::parse_bytes(text).ok(),
         Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => None,
     };
@@ -221,19 +225,6 @@ fn duration(node: &Node) -> Node {
     match node.as_str().map(units::parse_duration) {
         Some(Ok(duration)) => replaced(node, Value::String(units::print_duration(duration).into())),
         _ => node.clone(),
-    }
-}
-
-fn microseconds(node: &Node) -> Node {
-    match node.as_str() {
-        Some(text) if text.parse::<i64>().is_err() => match units::parse_duration(text) {
-            Ok(duration) => replaced(
-                node,
-                Value::Int(i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)),
-            ),
-            Err(_) => node.clone(),
-        },
-        _ => integer(node),
     }
 }
 
@@ -285,6 +276,7 @@ mod tests {
             (1_000_000.0, "1e+06"),
             (1_234_567.5, "1.2345675e+06"),
             (999_999.5, "999999.5"),
+            (1e20, "1e+20"),
             (0.00001, "1e-05"),
             (0.0001, "0.0001"),
             (-2.5, "-2.5"),

@@ -47,8 +47,15 @@ fn expand_service(service: &mut Mapping, path: &NodePath, raw: bool, findings: &
             if let Some(secrets) = build.get_mut("secrets") {
                 each(secrets, |item| wrap(item, "source"));
             }
+            let path = path.key("build");
             if let Some(hosts) = build.get("extra_hosts") {
-                check_hosts(hosts, &path.key("build").key("extra_hosts"), findings);
+                check_hosts(hosts, &path.key("extra_hosts"), findings);
+            }
+            if let Some(contexts) = build.get("additional_contexts") {
+                check_values(contexts, &path.key("additional_contexts"), &[], findings);
+            }
+            if let Some(keys) = build.get("ssh") {
+                check_values(keys, &path.key("ssh"), &["default"], findings);
             }
         }
     }
@@ -189,7 +196,7 @@ fn expand_dependencies(node: &mut Node) {
 
 fn expand_device(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
     let Some(text) = item.as_str() else {
-        return Ok(item.clone());
+        return with_target(item, path, "target: /dev/…");
     };
     let parts: Vec<&str> = text.split(':').collect();
     let (source, target, permissions) = match parts[..] {
@@ -212,6 +219,18 @@ fn expand_device(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
     }
     device.insert("permissions", item.span, allowed);
     Ok(item.remade(Value::Map(device)))
+}
+
+/// A long form that says where in the container it stands, as it is.
+fn with_target(item: &Node, path: &NodePath, example: &str) -> Result<Node, Diagnostic> {
+    if item.as_map().is_none_or(|item| item.contains_key("target")) {
+        return Ok(item.clone());
+    }
+    Err(
+        Diagnostic::error("missing-key", format!("{path} has no `target`"))
+            .at(item.span)
+            .help(format!("say where it is in the container: `{example}`")),
+    )
 }
 
 /// `gpus: all` is one request for every device.
@@ -242,6 +261,22 @@ fn check_hosts(hosts: &Node, path: &NodePath, findings: &mut Diagnostics) {
                 Diagnostic::error("bad-host", format!("{} has no address", path.index(at)))
                     .at(item.span)
                     .help("write `name=address`, or `name=host-gateway` for the host itself"),
+            );
+        }
+    }
+}
+
+/// Items of a `KEY=VALUE` list that lack their value, but for those that may stand `alone`.
+fn check_values(list: &Node, path: &NodePath, alone: &[&str], findings: &mut Diagnostics) {
+    for (at, item) in list.as_seq().unwrap_or_default().iter().enumerate() {
+        if let Some(text) = item
+            .as_str()
+            .filter(|text| !text.contains('=') && !alone.contains(text))
+        {
+            findings.push(
+                Diagnostic::error("bad-value", format!("{}: `{text}` has no value", path.index(at)))
+                    .at(item.span)
+                    .help(format!("write `{text}=…`")),
             );
         }
     }

@@ -133,6 +133,7 @@ fn stages(
         },
     );
     diagnostics.append(independent(findings, diagnostics, &loaded.root));
+    diagnostics.append(validate::sources(&loaded.root));
     if raw {
         return ((!diagnostics.has_errors()).then_some(root), None, refusals);
     }
@@ -225,7 +226,8 @@ impl EnvironmentFiles<'_> {
     fn variables(&mut self, name: &str, service: &Mapping, own: Option<&Node>) -> Vec<(String, Node)> {
         let mut found = Vec::new();
         for entry in service.get("env_file").and_then(Node::as_seq).unwrap_or_default() {
-            let Some(path) = entry.get("path") else { continue };
+            let nameless = Node::string("", entry.span);
+            let path = entry.get("path").unwrap_or(&nameless);
             let required = entry.get("required").and_then(Node::as_bool) != Some(false);
             let raw = entry.get("format").and_then(Node::as_str) == Some("raw");
             let format = if raw { EnvFormat::Raw } else { EnvFormat::Dotenv };

@@ -3,6 +3,7 @@
 //! **Invariant:** normalising a normalised tree changes nothing.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod complete;
 mod implied;
 mod order;
 mod print;
@@ -79,7 +80,7 @@ pub fn normalise(root: &Node, context: Context<'_>) -> (Node, Diagnostics) {
         if context.implied {
             implied::build_arguments(file, context.lookup);
         }
-        implied::structures(file);
+        complete::structures(file);
     }
     (root, findings)
 }

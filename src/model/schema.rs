@@ -4,6 +4,7 @@
 
 mod attached;
 mod build;
+mod collection;
 mod date;
 mod deploy;
 pub(super) mod fate;
@@ -73,7 +74,6 @@ impl Check {
             return;
         }
         match shape {
-            Shape::Any => {}
             Shape::Text => self.expect(matches!(node.value, Value::String(_)), node, shape, path),
             Shape::TextOrNull => self.expect(
                 matches!(node.value, Value::String(_) | Value::Null),
@@ -91,21 +91,29 @@ impl Check {
                 path,
             ),
             Shape::Integer(minimum, maximum) => self.integer(node, shape, path, *minimum, *maximum),
-            Shape::Count => self.integer(node, shape, path, -1, i64::MAX),
+            Shape::Count => self.integer(node, shape, path, i64::MIN, i64::MAX),
+            Shape::Natural => self.integer(node, shape, path, 0, i64::MAX),
+            Shape::Tries => self.number(node, shape, path, 0),
+            Shape::Number => self.number(node, shape, path, i64::MIN),
+            Shape::StrictNumber => self.expect(is_number(node), node, shape, path),
+            Shape::StrictNatural => match node.as_str() {
+                Some(_) => self.wrong_type(node, shape, path),
+                None => self.integer(node, shape, path, 0, i64::MAX),
+            },
+            Shape::IntegerOrText => self.expect(
+                matches!(node.value, Value::Int(_) | Value::String(_)),
+                node,
+                shape,
+                path,
+            ),
             Shape::DeviceCount => {
-                if node.as_str() != Some("all") {
-                    self.integer(node, shape, path, -1, i64::MAX);
+                if !node.as_str().is_some_and(is_all) {
+                    self.integer(node, shape, path, i64::MIN, i64::MAX);
                 }
             }
             Shape::Decimal => self.decimal(node, shape, path),
-            Shape::Bytes => self.bytes(node, shape, path, true),
-            Shape::Size => {
-                self.bytes(node, shape, path, true);
-                self.not_negative(node, path);
-            }
-            Shape::BytesText => self.bytes(node, shape, path, false),
+            Shape::Bytes | Shape::WholeBytes | Shape::Size | Shape::BytesText => self.size(node, shape, path),
             Shape::Duration | Shape::Wait => self.duration(node, shape, path),
-            Shape::Microseconds => self.microseconds(node, shape, path),
             Shape::Mode => self.mode(node, shape, path),
             Shape::Word(words) => self.word(node, words, shape, path),
             Shape::Command => self.command(node, shape, path),
@@ -116,16 +124,24 @@ impl Check {
                     self.texts(node, shape, path);
                 }
             }
+            Shape::TextOrSet => {
+                if node.as_str().is_none() {
+                    self.set(node, shape, path);
+                }
+            }
             Shape::Pairs(_) | Shape::Ssh => self.pairs(node, shape, path),
             Shape::Hosts => self.hosts(node, shape, path),
             Shape::TextLists => self.text_lists(node, shape, path),
             Shape::TextMap => self.map(node, &Shape::NumberOrText, shape, path),
             Shape::Options => self.map(node, &Shape::OrNull(&Shape::NumberOrText), shape, path),
             Shape::Map(inner) => self.map(node, inner, shape, path),
-            Shape::List(inner) => match node.as_seq() {
+            Shape::List(inner) | Shape::SetOf(inner) => match node.as_seq() {
                 Some(items) => {
                     for (index, item) in items.iter().enumerate() {
                         self.check(item, inner, &path.index(index));
+                    }
+                    if let Shape::SetOf(_) = shape {
+                        self.repetition(items, path);
                     }
                 }
                 None => self.wrong_type(node, shape, path),
@@ -174,130 +190,6 @@ impl Check {
             self.check(node, long, path);
         } else {
             self.wrong_type(node, shape, path);
-        }
-    }
-
-    fn texts(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
-        let Some(items) = node.as_seq() else {
-            return self.wrong_type(node, shape, path);
-        };
-        for (index, item) in items.iter().enumerate() {
-            self.check(item, &Shape::Text, &path.index(index));
-        }
-    }
-
-    fn set(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
-        self.texts(node, shape, path);
-        let items = node.as_seq().unwrap_or_default();
-        for (index, item) in items.iter().enumerate() {
-            let first = items[..index].iter().find(|first| first.value == item.value);
-            if let (Some(first), Some(text)) = (first, item.as_str()) {
-                self.findings.push(
-                    Diagnostic::error("duplicate-item", format!("{path} lists `{text}` twice"))
-                        .label(item.span, "again here")
-                        .secondary(first.span, "first here")
-                        .help("remove one of the two"),
-                );
-            }
-        }
-    }
-
-    fn pairs(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
-        match &node.value {
-            Value::Map(mapping) => {
-                for (name, value) in mapping.iter() {
-                    if !value.is_scalar() {
-                        self.wrong_type(value, &Shape::NumberOrText, &path.key(name));
-                    }
-                }
-            }
-            Value::Seq(_) => self.texts(node, shape, path),
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
-                self.wrong_type(node, shape, path);
-            }
-        }
-    }
-
-    fn text_lists(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
-        let Some(mapping) = node.as_map() else {
-            return self.wrong_type(node, shape, path);
-        };
-        for (name, value) in mapping.iter() {
-            let single = std::slice::from_ref(value);
-            for item in value.as_seq().unwrap_or(single) {
-                if !item.is_scalar() || item.is_null() {
-                    self.wrong_type(item, &Shape::NumberOrText, &path.key(name));
-                }
-            }
-        }
-    }
-
-    fn hosts(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
-        match &node.value {
-            Value::Map(mapping) => {
-                for (name, value) in mapping.iter() {
-                    if value.as_str().is_none() {
-                        self.texts(value, &Shape::TextOrTexts, &path.key(name));
-                    }
-                }
-            }
-            Value::Seq(_) => self.texts(node, shape, path),
-            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
-                self.wrong_type(node, shape, path);
-            }
-        }
-    }
-
-    fn map(&mut self, node: &Node, inner: &Shape, shape: &Shape, path: &Trail<'_>) {
-        let Some(mapping) = node.as_map() else {
-            return self.wrong_type(node, shape, path);
-        };
-        // The specification leaves the names of networks, models and ulimits open.
-        let open = matches!(path.last_key(), Some("models" | "ulimits")) || path.matches("networks");
-        let named = !open
-            && !matches!(inner, Shape::Any | Shape::Text | Shape::NumberOrText)
-            && !matches!(shape, Shape::Options);
-        for (name, entry) in mapping.entries() {
-            if named && !is_name(name) {
-                self.findings.push(
-                    Diagnostic::error(
-                        "bad-name",
-                        format!(
-                            "{path}: `{name}` is not a name: letters, digits, `.`, `_` and `-` are allowed"
-                        ),
-                    )
-                    .at(entry.key_span),
-                );
-            }
-            let path = path.key(name);
-            if path.matches("services.*") && entry.node.is_null() {
-                self.findings.push(
-                    Diagnostic::error("empty-service", format!("{path} is empty"))
-                        .at(entry.key_span)
-                        .help(format!(
-                            "give it at least an image:\n{}",
-                            snippet::yaml(&path.path().key("image"), Node::string("…", entry.key_span))
-                        )),
-                );
-            } else {
-                self.check(&entry.node, inner, &path);
-            }
-        }
-    }
-
-    fn external(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
-        let Some(mapping) = node.as_map() else {
-            return self.flag(node, shape, path);
-        };
-        for (name, entry) in mapping.entries() {
-            if name == "name" {
-                self.check(&entry.node, &Shape::Text, &path.key(name));
-            } else if !name.starts_with("x-") {
-                self.findings.push(
-                    Diagnostic::error("unknown-key", format!("{path} has no key `{name}`"))
-                        .at(entry.key_span),
-                );
-            }
         }
     }
 
@@ -355,7 +247,13 @@ impl Check {
         } else {
             format!("{path} ({})", object.title)
         };
-        let finding = Diagnostic::error("unknown-key", format!("`{name}` is not a key of {place}")).at(span);
+        let message = format!("`{name}` is not a key of {place}");
+        // The specification leaves the mapping of a GPU request open; what is unknown is dropped.
+        let finding = if std::ptr::eq(object, &raw const deploy::GPU) {
+            Diagnostic::warning("unknown-key", message).at(span)
+        } else {
+            Diagnostic::error("unknown-key", message).at(span)
+        };
         self.findings
             .push(hint::unknown_key(finding, (name, value), object, &path.path()));
     }
@@ -370,12 +268,35 @@ fn is_number_or_text(node: &Node) -> bool {
     matches!(node.value, Value::Int(_) | Value::Float(_) | Value::String(_))
 }
 
+fn is_number(node: &Node) -> bool {
+    matches!(node.value, Value::Int(_) | Value::Float(_))
+}
+
+/// Whether a number has no fraction, however it is written.
+fn is_whole(node: &Node) -> bool {
+    match node.value {
+        Value::Int(_) => true,
+        Value::Float(value) => whole(value).is_some(),
+        Value::Null | Value::Bool(_) | Value::String(_) | Value::Seq(_) | Value::Map(_) => false,
+    }
+}
+
+/// Whether a text stands for every device.
+pub(super) fn is_all(text: &str) -> bool {
+    text.eq_ignore_ascii_case("all")
+}
+
 /// Whether a text may name a service, network, volume, config, secret or ulimit.
 pub(super) fn is_name(name: &str) -> bool {
     !name.is_empty()
         && name
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+/// The whole part of a number, as far as it fits.
+pub(super) fn truncated(value: f64) -> Option<i64> {
+    whole(value.trunc())
 }
 
 /// The whole number a float is.

@@ -24,6 +24,13 @@ use crate::source::node::Node;
 use crate::source::path::NodePath;
 use crate::source::span::Span;
 
+/// Checks of the merged tree, before it is brought to its canonical form: what configs and secrets are made of.
+pub fn sources(root: &Node) -> Diagnostics {
+    let mut findings = Diagnostics::new();
+    resource::sources(&Fields::new(root, NodePath::root()), &mut findings);
+    findings
+}
+
 /// Checks each part by itself: what a volume, config, secret, network or port may say.
 pub fn parts(root: &Node) -> Diagnostics {
     let mut findings = Diagnostics::new();

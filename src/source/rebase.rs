@@ -99,7 +99,9 @@ pub fn service(service: &mut Node, base: Base<'_>) {
         }
         with(build, "context", &mut |node| context(node, base));
         with(build, "additional_contexts", &mut |contexts| {
-            pair_values(contexts, &|path| is_local_context(path).then(|| base.text(path)));
+            pair_values(contexts, &|path| {
+                (!path.is_empty() && is_local_context(path)).then(|| base.text(path))
+            });
         });
         with(build, "ssh", &mut |keys| {
             pair_values(keys, &|path| (!path.is_empty()).then(|| base.text(path)));

@@ -2,7 +2,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::Example::Files;
-use super::{Code, ERROR};
+use super::{Code, EITHER, ERROR};
 
 pub(super) const CODES: &[Code] = &[
     Code {
@@ -75,7 +75,7 @@ pub(super) const CODES: &[Code] = &[
     },
     Code {
         name: "invalid-include",
-        severities: ERROR,
+        severities: EITHER,
         meaning: "`include` is not a list, or an entry has no path.",
         example: Files(&[(
             "compose.yaml",

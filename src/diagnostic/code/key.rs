@@ -2,12 +2,12 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::Example::Files;
-use super::{Code, ERROR, WARNING};
+use super::{Code, EITHER, ERROR, WARNING};
 
 pub(super) const CODES: &[Code] = &[
     Code {
         name: "unknown-key",
-        severities: ERROR,
+        severities: EITHER,
         meaning: "The Compose Specification has no such key here.",
         example: Files(&[(
             "compose.yaml",
@@ -107,7 +107,7 @@ volumes:
     Code {
         name: "ignored-key",
         severities: WARNING,
-        meaning: "A setting of a network that is made elsewhere has no effect.",
+        meaning: "A setting of something that is made elsewhere, or a size written with a point, has no effect.",
         example: Files(&[(
             "compose.yaml",
             r"services:

@@ -174,7 +174,7 @@ fn ports_mounts_and_devices_arrive() {
 fn limits_come_from_either_place() {
     let legacy = service(
         "cpus: 0.5, mem_limit: 1g, mem_reservation: 64m, memswap_limit: -1, mem_swappiness: 10, pids_limit: -1, \
-         cpu_shares: 5, cpu_quota: 50ms, cpu_period: 100000, cpuset: '0', ulimits: {nofile: 7, nproc: {soft: 1, hard: 2}}, \
+         cpu_shares: 5, cpu_quota: 50000, cpu_period: 100000, cpuset: '0', ulimits: {nofile: 7, nproc: {soft: 1, hard: 2}}, \
          blkio_config: {weight: 300, device_read_bps: [{path: /dev/a, rate: 1k}]}",
     );
     assert_eq!(

@@ -12,8 +12,11 @@ const FORM: &str = "write `[HOST_IP:][HOST_PORT:]CONTAINER_PORT[/tcp|/udp]`, e.g
 
 /// The long forms of an entry; a long form stays as it is.
 pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Vec<Node>, Diagnostic> {
-    if item.as_map().is_some() {
-        return Ok(vec![item.clone()]);
+    if let Some(long) = item.as_map() {
+        if let Some(ip) = long.get("host_ip").filter(|ip| ip.as_str() == Some("")) {
+            return Err(Diagnostic::error("bad-port", format!("{path}: an empty host_ip")).at(ip.span));
+        }
+        return Ok(vec![super::with_target(item, path, "target: 80")?]);
     }
     let text = item.scalar_text().unwrap_or_default();
     let refuse = |reason: String, help: &str| {
@@ -44,7 +47,7 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Vec<Node>, Diagnost
     if target.is_empty() {
         return Err(refuse(format!("`{text}` names no port of the container"), FORM));
     }
-    let targets = range(target).ok_or_else(|| {
+    let targets = range(target).filter(|(first, _)| *first > 0).ok_or_else(|| {
         refuse(
             format!("`{target}` is not a port of the container (1 to 65535)"),
             FORM,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::source::emit;
 use crate::source::span::{SourceMap, Span};
+use crate::source::yaml;
 
 fn text(text: &str) -> Node {
     Node::string(text, Span::new(SourceMap::new().add("a", text), 0, text.len()))
@@ -75,6 +76,7 @@ fn ports_that_are_none_are_refused() {
     for short in [
         "",
         "tcp",
+        "0",
         "80:eighty",
         "eighty:80",
         "9999999",
@@ -164,4 +166,30 @@ fn devices_default_to_the_same_path_and_all_permissions() {
         assert_eq!(printed(&node), long);
     }
     assert!(expand_device(&text("a:b:c:d"), &NodePath::root()).is_err());
+}
+
+#[test]
+fn parts_of_long_forms_and_pairs_are_needed_or_refused() {
+    let said = |lines: &str| {
+        let text = format!("services: {{web: {{{lines}}}}}");
+        let file = SourceMap::new().add("a", text.as_str());
+        let mut root = yaml::parse(file, &text, &mut Diagnostics::new()).remove(0);
+        let mut findings = Diagnostics::new();
+        expand(&mut root, false, &mut findings);
+        findings.iter().map(|finding| finding.code).collect::<Vec<_>>()
+    };
+    let table = [
+        ("ports: [{published: 80}]", Some("missing-key")),
+        ("ports: [{target: 0}]", None),
+        ("ports: [{target: 80, host_ip: ''}]", Some("bad-port")),
+        ("devices: [{source: /dev/a}]", Some("missing-key")),
+        ("build: {additional_contexts: [a]}", Some("bad-value")),
+        ("build: {additional_contexts: [a=]}", None),
+        ("build: {ssh: [default, id=key]}", None),
+        ("build: {ssh: [id]}", Some("bad-value")),
+        ("build: {ssh: {id: }}", None),
+    ];
+    for (lines, code) in table {
+        assert_eq!(said(lines), Vec::from_iter(code), "{lines}");
+    }
 }

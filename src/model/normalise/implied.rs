@@ -9,7 +9,7 @@ use crate::source::node::{Mapping, Node, Value};
 use crate::source::span::Span;
 
 /// The services of a file with their names.
-fn each_service(file: &mut Mapping, mut change: impl FnMut(&mut Mapping, Span)) {
+pub(super) fn each_service(file: &mut Mapping, mut change: impl FnMut(&mut Mapping, Span)) {
     let services = file.get_mut("services").and_then(Node::as_map_mut);
     for service in services.into_iter().flat_map(Mapping::values_mut) {
         let span = service.span;
@@ -20,7 +20,7 @@ fn each_service(file: &mut Mapping, mut change: impl FnMut(&mut Mapping, Span)) 
 }
 
 /// The mappings of a list, with their places.
-fn each_item(list: Option<&mut Node>, mut change: impl FnMut(&mut Mapping, Span)) {
+pub(super) fn each_item(list: Option<&mut Node>, mut change: impl FnMut(&mut Mapping, Span)) {
     for item in list.and_then(Node::as_seq_mut).into_iter().flatten() {
         let span = item.span;
         if let Some(item) = item.as_map_mut() {
@@ -30,7 +30,7 @@ fn each_item(list: Option<&mut Node>, mut change: impl FnMut(&mut Mapping, Span)
 }
 
 /// Puts a value under a key that is not there; keys are put in order again when printed.
-fn default(mapping: &mut Mapping, key: &str, span: Span, value: Node) {
+pub(super) fn default(mapping: &mut Mapping, key: &str, span: Span, value: Node) {
     if !mapping.contains_key(key) {
         mapping.insert(key, span, value);
     }
@@ -141,16 +141,27 @@ fn resolve(pairs: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
     }
 }
 
+fn build_of(service: &mut Mapping) -> Option<&mut Mapping> {
+    service.get_mut("build").and_then(Node::as_map_mut)
+}
+
 /// Arguments of builds like variables, but one that is not set is left out.
 pub(super) fn build_arguments(file: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
     each_service(file, |service, _| {
-        let build = service.get_mut("build").and_then(Node::as_map_mut);
-        if let Some(arguments) = build
+        if let Some(arguments) = build_of(service)
             .and_then(|build| build.get_mut("args"))
             .and_then(Node::as_map_mut)
         {
             resolve(arguments, lookup);
             arguments.retain(|_, entry| !entry.node.is_null());
+        }
+        if let Some(build) = build_of(service)
+            && build
+                .get("args")
+                .and_then(Node::as_map)
+                .is_some_and(Mapping::is_empty)
+        {
+            build.remove("args");
         }
     });
 }
@@ -310,43 +321,6 @@ pub(super) fn names(file: &mut Mapping, project: &str) {
 fn is_true(node: &Node) -> bool {
     let word = node.as_str().and_then(units::parse_bool);
     node.as_bool().or(word.map(|(value, _)| value)) == Some(true)
-}
-
-/// Sections that are printed as JSON even when they say nothing; YAML leaves them out.
-pub(super) fn structures(file: &mut Mapping) {
-    let empty = |span: Span| Node::map(Mapping::new(), span);
-    if let Some(span) = file.key_span("name") {
-        default(file, "services", span, empty(span));
-    }
-    each_service(file, |service, _| {
-        if let Some(deploy) = service.get_mut("deploy") {
-            let span = deploy.span;
-            if let Some(deploy) = deploy.as_map_mut() {
-                default(deploy, "resources", span, empty(span));
-                default(deploy, "placement", span, empty(span));
-            }
-        }
-        let rules = service
-            .get_mut("develop")
-            .and_then(|develop| develop.as_map_mut()?.get_mut("watch"));
-        each_item(rules, |rule, span| {
-            let mut exec = Mapping::new();
-            exec.insert("command", span, Node::null(span));
-            default(rule, "exec", span, Node::map(exec, span));
-        });
-    });
-    for section in ["networks", "volumes"] {
-        let resources = file.get_mut(section).and_then(Node::as_map_mut);
-        for resource in resources.into_iter().flat_map(Mapping::values_mut) {
-            let span = resource.span;
-            if resource.is_null() {
-                resource.value = Value::Map(Mapping::new());
-            }
-            if let Some(network) = resource.as_map_mut().filter(|_| section == "networks") {
-                default(network, "ipam", span, empty(span));
-            }
-        }
-    }
 }
 
 /// A path without `.`, `..`, doubled and trailing slashes, as Go's `path.Clean` leaves it.

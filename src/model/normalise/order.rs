@@ -70,7 +70,7 @@ fn object(node: &mut Node, object: &Object, view: View) {
 fn shaped(node: &mut Node, shape: &Shape, view: View) {
     match shape {
         Shape::Object(inner) => object(node, inner, view),
-        Shape::List(inner) => {
+        Shape::List(inner) | Shape::SetOf(inner) => {
             for item in node.as_seq_mut().into_iter().flatten() {
                 shaped(item, inner, view);
             }
@@ -86,8 +86,7 @@ fn shaped(node: &mut Node, shape: &Shape, view: View) {
         | Shape::OrNames(inner)
         | Shape::OrInteger(inner)
         | Shape::OrNull(inner) => shaped(node, inner, view),
-        Shape::Any
-        | Shape::Text
+        Shape::Text
         | Shape::TextOrNull
         | Shape::NumberOrText
         | Shape::Flag
@@ -97,20 +96,27 @@ fn shaped(node: &mut Node, shape: &Shape, view: View) {
         | Shape::FlagOrText
         | Shape::Integer(..)
         | Shape::Count
+        | Shape::Natural
+        | Shape::Tries
+        | Shape::Number
+        | Shape::StrictNumber
+        | Shape::StrictNatural
+        | Shape::IntegerOrText
         | Shape::DeviceCount
         | Shape::Decimal
         | Shape::Bytes
+        | Shape::WholeBytes
         | Shape::Size
         | Shape::BytesText
         | Shape::Duration
         | Shape::Wait
-        | Shape::Microseconds
         | Shape::Mode
         | Shape::Word(_)
         | Shape::Command
         | Shape::Texts
         | Shape::Set
         | Shape::TextOrTexts
+        | Shape::TextOrSet
         | Shape::Probe
         | Shape::Pairs(_)
         | Shape::Ssh

@@ -164,6 +164,56 @@ fn json_has_no_inner_extensions_and_yaml_no_empty_sections() {
 }
 
 #[test]
+fn block_devices_are_printed_whole_in_capitals_in_json_only() {
+    let root = normalised(
+        "services: {web: {image: x, blkio_config: {device_read_bps: [{rate: 1k}], weight_device: [{path: /d}]}, \
+         deploy: {resources: {reservations: {generic_resources: [{discrete_resource_spec: {value: 2}}]}}}}}\n",
+    );
+    let json = emit::json(&printed(root.clone(), View::Json)).to_string();
+    for expected in [
+        r#""device_read_bps":[{"Path":"","Rate":"1024"}]"#,
+        r#""weight_device":[{"Path":"/d","Weight":0}]"#,
+        r#""discrete_resource_spec":{"kind":"","value":2}"#,
+    ] {
+        assert!(json.contains(expected), "{expected} in {json}");
+    }
+    let yaml = emit::yaml(&printed(root, View::Yaml));
+    assert!(yaml.contains("path: /d") && !yaml.contains("Path"), "{yaml}");
+}
+
+#[test]
+fn values_that_say_nothing_are_not_printed_and_those_that_do_are() {
+    let cases = [
+        ("mem_limit: 1000.0", "mem_limit", false),
+        ("mem_limit: -2", "mem_limit\":\"-2\"", true),
+        ("cpu_shares: 1.5", "\"cpu_shares\":1", true),
+        ("pids_limit: 0.5", "pids_limit", false),
+        ("networks: {default: {priority: 2.5}}", "\"priority\":2", true),
+        (
+            "storage_opt: {size: 1, rest: }",
+            "\"storage_opt\":{\"rest\":\"\",\"size\":\"1\"}",
+            true,
+        ),
+        ("expose: ['']", "\"expose\":[\"\"]", true),
+        ("healthcheck: {test: ''}", "[\"CMD-SHELL\",\"\"]", true),
+        ("gpus: [{count: 0}]", "count", false),
+        ("gpus: [{count: ALL}]", "\"count\":-1", true),
+        ("build: {args: [UNSET]}", "args", false),
+        (
+            "build: {additional_contexts: [a=]}",
+            "\"additional_contexts\":{\"a\":\"\"}",
+            true,
+        ),
+        ("labels: {a: 1000000.0}", "\"a\":\"1e+06\"", true),
+    ];
+    for (lines, text, is_printed) in cases {
+        let root = normalised(&format!("services: {{web: {{image: x, {lines}}}}}\n"));
+        let json = emit::json(&printed(root, View::Json)).to_string();
+        assert_eq!(json.contains(text), is_printed, "{lines}: {json}");
+    }
+}
+
+#[test]
 fn an_env_file_is_printed_as_short_as_it_can_be() {
     let root = normalised("services: {web: {image: x, env_file: [/a, {path: /b, required: false}]}}\n");
     let json = emit::json(&printed(root.clone(), View::Json)).to_string();

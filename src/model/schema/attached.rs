@@ -2,8 +2,8 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::shape::Shape::{
-    Flag, Integer, List, Mode, NumberOrText, Object as Obj, OptOut, OrText, Pairs, Size, Text, TextMap,
-    Texts, Word,
+    Flag, Integer, List, Mode, NumberOrText, Object as Obj, OptOut, OrText, Pairs, Set, Size, StrictNumber,
+    Text, TextMap, Word,
 };
 use super::shape::{Object, Shape, key};
 
@@ -41,15 +41,15 @@ pub(super) static DEVICE: Object = Object {
 pub(super) static SERVICE_NETWORK: Object = Object {
     title: "a network of a service",
     keys: &[
-        key("aliases", Texts),
+        key("aliases", Set),
         key("driver_opts", TextMap).ignored("options of an endpoint have no effect"),
-        key("gw_priority", Integer(i64::MIN, i64::MAX)),
+        key("gw_priority", StrictNumber),
         key("interface_name", Text),
         key("ipv4_address", Text),
         key("ipv6_address", Text).ignored("IPv6 and link-local addresses are not set up"),
-        key("link_local_ips", Texts).ignored("IPv6 and link-local addresses are not set up"),
+        key("link_local_ips", Set).ignored("IPv6 and link-local addresses are not set up"),
         key("mac_address", Text),
-        key("priority", Integer(i64::MIN, i64::MAX)).within("among networks of one `gw_priority`"),
+        key("priority", StrictNumber).within("among networks of one `gw_priority`"),
     ],
     required: &[],
     always: &[],
@@ -63,7 +63,7 @@ pub(super) static PORT: Object = Object {
         key("name", Text).within("a note for readers, shown by `config`"),
         key("mode", Text).within("`ingress` and `host` are the same on one host"),
         key("host_ip", Text),
-        key("target", Integer(0, 65535)),
+        key("target", Integer(0, u32::MAX as i64)),
         key("published", NumberOrText),
         key("protocol", Text).within("`tcp` and `udp`"),
         key("app_protocol", Text).within("a note for readers, shown by `config`"),

@@ -3,7 +3,8 @@
 
 use super::service::ULIMITS;
 use super::shape::Shape::{
-    Bytes, Flag, FlagOrText, Hosts, List, Mode, Object as Obj, OrText, Pairs, Ssh, Text, TextOrTexts, Texts,
+    Flag, FlagOrText, Hosts, List, Mode, Object as Obj, OrText, Pairs, Ssh, Text, TextOrTexts, Texts,
+    WholeBytes,
 };
 use super::shape::{Object, key};
 
@@ -31,7 +32,7 @@ pub(super) static BUILD: Object = Object {
         key("network", Text),
         key("target", Text),
         key("secrets", List(&OrText(&Obj(&SECRET)))),
-        key("shm_size", Bytes),
+        key("shm_size", WholeBytes),
         key("tags", Texts),
         key("ulimits", ULIMITS).ignored("builds run with the host's limits"),
         key("platforms", Texts).ignored("images are built for this host's platform"),

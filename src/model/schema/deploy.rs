@@ -2,8 +2,8 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::shape::Shape::{
-    BytesText, Count, Decimal, DeviceCount, Duration, Integer, List, Object as Obj, Pairs, Text, Texts, Wait,
-    Word,
+    BytesText, Count, Decimal, DeviceCount, Duration, Integer, List, Natural, Number, Object as Obj, Pairs,
+    Set, Text, Texts, Wait, Word,
 };
 use super::shape::{Key, Object, key};
 
@@ -29,7 +29,7 @@ pub(super) static DEPLOY: Object = Object {
 static UPDATE: Object = Object {
     title: "an update_config",
     keys: &[
-        key("parallelism", Count),
+        key("parallelism", Natural),
         key("delay", Wait),
         key("failure_action", Text),
         key("monitor", Wait),
@@ -78,10 +78,10 @@ static RESERVATIONS: Object = Object {
 };
 
 const REQUEST_KEYS: &[Key] = &[
-    key("capabilities", Texts),
+    key("capabilities", Set),
     key("driver", Text),
     key("count", DeviceCount),
-    key("device_ids", Texts),
+    key("device_ids", Set),
     key("options", Pairs(false)),
 ];
 
@@ -112,7 +112,7 @@ static GENERIC_RESOURCE: Object = Object {
 
 static DISCRETE_RESOURCE: Object = Object {
     title: "a discrete resource",
-    keys: &[key("kind", Text), key("value", Integer(i64::MIN, i64::MAX))],
+    keys: &[key("kind", Text), key("value", Number)],
     required: &[],
     always: &[],
     extensible: true,
@@ -123,7 +123,7 @@ static RESTART_POLICY: Object = Object {
     keys: &[
         key("condition", Text),
         key("delay", Duration),
-        key("max_attempts", Count),
+        key("max_attempts", Natural),
         key("window", Duration),
     ],
     required: &[],

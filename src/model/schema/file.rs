@@ -3,7 +3,7 @@
 
 use super::service::SERVICE;
 use super::shape::Shape::{
-    Choice, External, Flag, Integer, List, Map, Object as Obj, OrNull, OrText, Pairs, Text, TextMap,
+    Choice, External, Flag, List, Map, Object as Obj, OrNull, OrText, Pairs, StrictNatural, Text, TextMap,
     TextOrTexts, Texts,
 };
 use super::shape::{Object, key};
@@ -139,7 +139,7 @@ static MODEL: Object = Object {
     keys: &[
         key("name", Text),
         key("model", Text),
-        key("context_size", Integer(0, i64::MAX)),
+        key("context_size", StrictNatural),
         key("runtime_flags", Texts),
     ],
     required: &["model"],

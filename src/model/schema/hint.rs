@@ -7,6 +7,7 @@ use super::shape::{Object, Shape};
 use super::synonym;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::model::snippet::{self, below};
+use crate::model::units;
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::path::NodePath;
 
@@ -254,6 +255,14 @@ pub(super) fn wrong_type(finding: Diagnostic, node: &Node, shape: &Shape, path: 
             }
             None => finding,
         },
+        (Value::String(text), Shape::Number) => match units::parse_duration(text) {
+            Ok(time) => instead(
+                finding,
+                &time.as_micros().to_string(),
+                "write the microseconds as a number:",
+            ),
+            Err(_) => finding,
+        },
         (Value::Map(pair), Shape::Text)
             if pair.len() == 1 && path.last_key().is_some_and(|key| pairs.contains(&key)) =>
         {
@@ -263,7 +272,7 @@ pub(super) fn wrong_type(finding: Diagnostic, node: &Node, shape: &Shape, path: 
                 snippet::yaml(&parent, node.clone())
             ))
         }
-        (Value::Map(_), Shape::Texts | Shape::TextOrTexts) => {
+        (Value::Map(_), Shape::Texts | Shape::Set | Shape::TextOrTexts | Shape::TextOrSet) => {
             finding.help("a text with `: ` in it must be quoted")
         }
         (Value::Map(mapping), Shape::Text) if mapping.len() == 1 => {

@@ -105,7 +105,6 @@ fn alternatives(shape: &Shape, open: bool, definitions: &mut Definitions) -> Vec
     let or_variable = |schema: Value| vec![schema, json!({ "type": "string", "pattern": VARIABLE })];
     let scalar = json!({ "type": ["string", "number", "boolean", "null"] });
     match shape {
-        Shape::Any => vec![json!(true)],
         Shape::Text => vec![text()],
         Shape::TextOrNull => vec![json!({ "type": ["string", "null"] })],
         Shape::NumberOrText => vec![json!({ "type": ["number", "string"] })],
@@ -113,26 +112,35 @@ fn alternatives(shape: &Shape, open: bool, definitions: &mut Definitions) -> Vec
         Shape::Flag | Shape::Choice | Shape::OptOut => vec![flag()],
         Shape::StrictFlag => or_variable(json!({ "type": "boolean" })),
         Shape::Integer(minimum, maximum) => vec![integer(WHOLE, *minimum, *maximum)],
-        Shape::Count => vec![integer(WHOLE, -1, i64::MAX)],
-        Shape::DeviceCount => vec![integer("^([+-]?[0-9]+|all)$", -1, i64::MAX)],
+        Shape::Count => vec![integer(WHOLE, i64::MIN, i64::MAX)],
+        Shape::Natural => vec![integer(WHOLE, 0, i64::MAX)],
+        Shape::Tries => {
+            vec![json!({ "type": ["number", "string"], "pattern": pattern(WHOLE), "minimum": 0 })]
+        }
+        Shape::Number => vec![texted("number", WHOLE)],
+        Shape::StrictNumber => or_variable(json!({ "type": "number" })),
+        Shape::StrictNatural => or_variable(json!({ "type": "integer", "minimum": 0 })),
+        Shape::IntegerOrText => vec![json!({ "type": ["integer", "string"] })],
+        Shape::DeviceCount => vec![integer("^([+-]?[0-9]+|[aA][lL][lL])$", i64::MIN, i64::MAX)],
         Shape::Decimal => vec![texted("number", &format!("^[+-]?{NUMBER}$"))],
-        Shape::Bytes => vec![integer(&format!("^(-1|{})$", size()), -1, i64::MAX)],
+        Shape::Bytes => vec![texted("number", &format!("^(-1|{})$", size()))],
+        Shape::WholeBytes => vec![texted("integer", &format!("^(-1|{})$", size()))],
         Shape::Size => vec![integer(&format!("^{}$", size()), 0, i64::MAX)],
         Shape::BytesText => {
             vec![json!({ "type": "string", "pattern": pattern(&format!("^(-1|{})$", size())) })]
         }
         Shape::Duration | Shape::Wait => vec![json!({ "type": "string", "pattern": pattern(&duration()) })],
-        Shape::Microseconds => vec![texted("integer", &format!("{}|^[+-]?[0-9]+$", duration()))],
         Shape::Mode => vec![texted("integer", "^(0[oO])?[0-7]+$")],
         Shape::Word(words) => or_variable(json!({ "enum": words })),
         Shape::Command => vec![json!({ "type": ["string", "null"] }), texts()],
         Shape::Texts => vec![texts()],
         Shape::Set => vec![set()],
         Shape::TextOrTexts | Shape::Probe => vec![text(), texts()],
+        Shape::TextOrSet => vec![text(), set()],
         Shape::Pairs(_) | Shape::Ssh => {
-            vec![mapping(&json!({ "anyOf": [scalar, { "$ref": TAG }] })), texts()]
+            vec![mapping(&json!({ "anyOf": [scalar, { "$ref": TAG }] })), set()]
         }
-        Shape::Hosts => vec![mapping(&json!({ "anyOf": [text(), texts()] })), texts()],
+        Shape::Hosts => vec![mapping(&json!({ "anyOf": [text(), texts()] })), set()],
         Shape::TextLists => {
             let one = json!({ "type": ["string", "number", "boolean"] });
             vec![mapping(
@@ -145,7 +153,7 @@ fn alternatives(shape: &Shape, open: bool, definitions: &mut Definitions) -> Vec
             let mut values = alternatives(inner, false, definitions);
             values.push(json!({ "$ref": TAG }));
             let mut schema = mapping(&one_or_any(values));
-            if !open && !matches!(inner, Shape::Any | Shape::Text | Shape::NumberOrText) {
+            if !open && !matches!(inner, Shape::Text | Shape::NumberOrText) {
                 schema["propertyNames"] = json!({ "pattern": NAME });
             }
             vec![schema]
@@ -153,6 +161,10 @@ fn alternatives(shape: &Shape, open: bool, definitions: &mut Definitions) -> Vec
         Shape::List(inner) => {
             let items = one_or_any(alternatives(inner, false, definitions));
             vec![json!({ "type": "array", "items": items })]
+        }
+        Shape::SetOf(inner) => {
+            let items = one_or_any(alternatives(inner, false, definitions));
+            vec![json!({ "type": "array", "items": items, "uniqueItems": true })]
         }
         Shape::Object(object) => vec![reference(object, definitions)],
         Shape::OrText(inner) => with(text(), inner, open, definitions),

@@ -7,8 +7,6 @@ use super::fate::Fate;
 /// What a value may be, and what it is printed as.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::model) enum Shape {
-    /// Anything at all.
-    Any,
     /// A text.
     Text,
     /// A text or `null`.
@@ -27,15 +25,30 @@ pub(in crate::model) enum Shape {
     FlagOrText,
     /// A whole number, or a text of one, in a range; zero is not printed.
     Integer(i64, i64),
-    /// Like `Integer` from 0 up, but zero means something else than absence.
+    /// Like `Integer`, but zero means something else than absence.
     Count,
+    /// Like `Count`, but not negative.
+    Natural,
+    /// Like `Natural`; of a number with a fraction the whole part counts.
+    Tries,
+    /// A number whose whole part counts, or a text of a whole one; zero is not printed.
+    Number,
+    /// Like `Number`, but texts are refused.
+    StrictNumber,
+    /// Like `Integer` from 0 up, but texts are refused.
+    StrictNatural,
+    /// A whole number or a text, printed as text.
+    IntegerOrText,
     /// `all` (-1), a whole number or a text of one.
     DeviceCount,
     /// A number, or a text of one; zero is not printed.
     Decimal,
-    /// A number of bytes, or a text such as `64m`; printed as a text of digits.
+    /// A number of bytes, or a text such as `64m`; printed as a text of digits. A number written with a point says
+    /// nothing.
     Bytes,
-    /// Like `Bytes`, but not negative.
+    /// Like `Bytes`, but a number with a fraction is refused.
+    WholeBytes,
+    /// Like `WholeBytes`, but not negative.
     Size,
     /// A text of a size (numbers are refused), printed like `Bytes`.
     BytesText,
@@ -43,8 +56,6 @@ pub(in crate::model) enum Shape {
     Duration,
     /// Like `Duration`, but zero is not printed.
     Wait,
-    /// Microseconds as a number, or a duration.
-    Microseconds,
     /// Permission bits in octal, printed as text.
     Mode,
     /// One of these words.
@@ -57,6 +68,8 @@ pub(in crate::model) enum Shape {
     Set,
     /// A text or a list of texts.
     TextOrTexts,
+    /// A text or a list of texts without repetition.
+    TextOrSet,
     /// The test of a healthcheck: one line for a shell, or a list that begins with `CMD`, `CMD-SHELL` or `NONE`.
     Probe,
     /// A mapping or a list of `KEY=VALUE`; printed as a mapping of texts. With true, a key without value is `null`
@@ -76,6 +89,8 @@ pub(in crate::model) enum Shape {
     Map(&'static Shape),
     /// A list of values of one shape.
     List(&'static Shape),
+    /// Like `List`, without repetition.
+    SetOf(&'static Shape),
     /// A mapping with known keys.
     Object(&'static Object),
     /// A text as a short way of writing the shape.
@@ -143,7 +158,6 @@ impl Shape {
     /// What a person should write here, with an article.
     pub(in crate::model) fn expected(&self) -> String {
         match self {
-            Self::Any => "anything".to_owned(),
             Self::Text => "text".to_owned(),
             Self::TextOrNull => "text or nothing".to_owned(),
             Self::NumberOrText => "a number or text".to_owned(),
@@ -151,21 +165,23 @@ impl Shape {
                 "`true` or `false`".to_owned()
             }
             Self::FlagOrText => "`true`, `false` or text".to_owned(),
-            Self::Integer(..) | Self::Count => "a whole number".to_owned(),
+            Self::Integer(..) | Self::Count | Self::Natural | Self::StrictNatural => {
+                "a whole number".to_owned()
+            }
+            Self::Tries | Self::Number | Self::StrictNumber | Self::Decimal => "a number".to_owned(),
+            Self::IntegerOrText => "a whole number or text".to_owned(),
             Self::DeviceCount => "`all` or a whole number".to_owned(),
-            Self::Decimal => "a number".to_owned(),
-            Self::Bytes | Self::Size => "a size such as `64m` or `2g`".to_owned(),
+            Self::Bytes | Self::WholeBytes | Self::Size => "a size such as `64m` or `2g`".to_owned(),
             Self::BytesText => "a size in text such as `64m` or `2g`".to_owned(),
             Self::Duration | Self::Wait => "a duration such as `30s` or `1m30s`".to_owned(),
-            Self::Microseconds => "a number of microseconds or a duration such as `50ms`".to_owned(),
             Self::Mode => "a file mode such as `0440`".to_owned(),
             Self::Word(words) => one_of(words),
             Self::Command => "a command line, or a list of its words".to_owned(),
             Self::Texts | Self::Set => "a list of texts".to_owned(),
-            Self::TextOrTexts | Self::Probe => "text or a list of texts".to_owned(),
+            Self::TextOrTexts | Self::TextOrSet | Self::Probe => "text or a list of texts".to_owned(),
             Self::Pairs(_) | Self::Ssh => "a mapping, or a list of `KEY=VALUE`".to_owned(),
             Self::Hosts => "a mapping of host names to addresses, or a list of `host=address`".to_owned(),
-            Self::List(_) => "a list".to_owned(),
+            Self::List(_) | Self::SetOf(_) => "a list".to_owned(),
             Self::TextMap | Self::Options | Self::TextLists | Self::Map(_) | Self::Object(_) => {
                 "a mapping".to_owned()
             }

@@ -31,7 +31,12 @@ const ACCEPTED: &[&str] = &[
     "privileged: \"true\"",
     "mem_limit: 64m",
     "mem_limit: 67108864",
-    "cpu_quota: 50ms",
+    "cpu_quota: 50000",
+    "cpu_shares: -1",
+    "cpu_shares: 1.5",
+    "healthcheck: {retries: 1.5}",
+    "scale: -2",
+    "networks: {a: {priority: 1.5}}",
     "configs: [a, {source: b, mode: 0440}]",
     "logging: {options: {a: , b: 1}}",
     "gpus: [{driver: d}]",
@@ -72,6 +77,25 @@ const REFUSED: &[(&str, &[&str])] = &[
         "deploy: {resources: {reservations: {devices: [{count: 1}]}}}",
         &["missing-key"],
     ),
+    ("cpu_rt_runtime: 1m", &["wrong-type"]),
+    ("deploy: {update_config: {parallelism: -1}}", &["out-of-range"]),
+    ("deploy: {restart_policy: {max_attempts: -1}}", &["out-of-range"]),
+    ("healthcheck: {retries: -1}", &["out-of-range"]),
+    ("mem_reservation: 1.5", &["wrong-type"]),
+    ("networks: {a: {gw_priority: '1'}}", &["wrong-type"]),
+    ("expose: [1.5]", &["wrong-type"]),
+    ("group_add: [a, a]", &["duplicate-item"]),
+    ("expose: [80, 80]", &["duplicate-item"]),
+    ("extra_hosts: [a=1, a=1]", &["duplicate-item"]),
+    ("tmpfs: [/a, /a]", &["duplicate-item"]),
+    (
+        "post_start: [{command: x, environment: [A, A]}]",
+        &["duplicate-item"],
+    ),
+    (
+        "develop: {watch: [{path: ., action: sync, ignore: [a, a]}]}",
+        &["duplicate-item"],
+    ),
     ("ulimits: {nofile: {soft: 1}}", &["missing-key"]),
     (
         "prots: [80]\nhostname: 12\nmem_limit: much",
@@ -111,6 +135,25 @@ fn wrong_kinds_and_values_are_refused_at_once() {
         assert_eq!(service(lines), *expected, "{lines}");
     }
     assert_eq!(service("tty: yes"), ["old-boolean"]);
+    assert_eq!(service("mem_limit: 1.5"), ["ignored-key"]);
+    assert_eq!(
+        codes("models: {m: {model: x, context_size: '1'}}\n"),
+        ["wrong-type"]
+    );
+    let open = [
+        "secrets: {s: {external: {a: 1}}}\n",
+        "services: {web: {gpus: [{a: 1}]}}\n",
+    ];
+    for text in open {
+        let mut sources = SourceMap::new();
+        let file = sources.add("compose.yaml", text);
+        let documents = yaml::parse(file, text, &mut Diagnostics::new());
+        let findings = validate(&documents[0], false);
+        assert!(
+            findings.len() == 1 && !findings.has_errors(),
+            "{text}: {findings:?}"
+        );
+    }
     assert_eq!(codes("services: {web: }\n"), ["empty-service"]);
     assert_eq!(codes("web: {image: x}\n"), ["service-at-root"]);
     assert_eq!(codes("services: {\"a b\": {image: x}}\n"), ["bad-name"]);

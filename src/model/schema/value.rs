@@ -2,7 +2,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::shape::{self, Shape};
-use super::{Check, hint, whole};
+use super::{Check, hint, is_number, is_whole, truncated, whole};
 use crate::diagnostic::Diagnostic;
 use crate::model::{command_line, units};
 use crate::source::node::{Node, Value};
@@ -75,34 +75,64 @@ impl Check {
         }
     }
 
-    pub(super) fn bytes(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>, number_allowed: bool) {
-        match &node.value {
-            Value::String(text) => {
-                if let Err(error) = units::parse_bytes(text) {
-                    self.unit(node, path, error);
+    /// A number, or a text of a whole one; only the whole part has to be at least `minimum`.
+    pub(super) fn number(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>, minimum: i64) {
+        match node.value {
+            Value::Float(value) => {
+                if let Some(value) = truncated(value) {
+                    self.integer(&Node::int(value, node.span), shape, path, minimum, i64::MAX);
+                } else {
+                    self.wrong_type(node, shape, path);
                 }
             }
-            Value::Int(value) if number_allowed && *value >= -1 => {}
-            Value::Int(value) if number_allowed => self.findings.push(
-                Diagnostic::error(
-                    "out-of-range",
-                    format!("{path} must not be negative, but is {value}"),
-                )
-                .at(node.span),
-            ),
-            Value::Float(value) if number_allowed && whole(*value).is_some() => {}
             Value::Int(_)
-            | Value::Float(_)
+            | Value::String(_)
             | Value::Null
             | Value::Bool(_)
             | Value::Seq(_)
             | Value::Map(_) => {
-                self.wrong_type(node, shape, path);
+                self.integer(node, shape, path, minimum, i64::MAX);
             }
         }
     }
 
-    pub(super) fn not_negative(&mut self, node: &Node, path: &Trail<'_>) {
+    /// A size by its shape.
+    pub(super) fn size(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
+        if let Shape::BytesText = shape {
+            self.bytes(node, shape, path, |_| false);
+        } else if let Shape::Bytes = shape {
+            self.bytes(node, shape, path, is_number);
+        } else {
+            self.bytes(node, shape, path, is_whole);
+        }
+        if let Shape::Size = shape {
+            self.not_negative(node, path);
+        }
+    }
+
+    fn bytes(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>, is_allowed_number: fn(&Node) -> bool) {
+        if let Some(text) = node.as_str() {
+            if let Err(error) = units::parse_bytes(text) {
+                self.unit(node, path, error);
+            }
+        } else if !is_allowed_number(node) {
+            self.wrong_type(node, shape, path);
+        } else if let Value::Float(value) = node.value {
+            self.findings.push(
+                Diagnostic::warning(
+                    "ignored-key",
+                    format!("{path}: a size written with a point has no effect"),
+                )
+                .at(node.span)
+                .help(format!(
+                    "write `{}`, or a size with a unit such as `64m`",
+                    value.trunc()
+                )),
+            );
+        }
+    }
+
+    fn not_negative(&mut self, node: &Node, path: &Trail<'_>) {
         if node.as_i64().is_some_and(|value| value < 0) || node.as_str() == Some("-1") {
             self.findings.push(
                 Diagnostic::error("out-of-range", format!("{path} must not be negative")).at(node.span),
@@ -118,14 +148,6 @@ impl Check {
                 }
             }
             None => self.wrong_type(node, shape, path),
-        }
-    }
-
-    pub(super) fn microseconds(&mut self, node: &Node, shape: &Shape, path: &Trail<'_>) {
-        if node.as_str().is_some_and(|text| text.parse::<i64>().is_err()) {
-            self.duration(node, shape, path);
-        } else {
-            self.integer(node, shape, path, i64::MIN, i64::MAX);
         }
     }
 

@@ -8,6 +8,18 @@ use crate::model::fields::Fields;
 use crate::model::snippet;
 use crate::source::node::Node;
 
+/// What configs and secrets say of their source, as it was written: an empty text is a source, too.
+pub(super) fn sources(file: &Fields<'_>, findings: &mut Diagnostics) {
+    for (section, title, keys) in [
+        ("configs", "config", ["file", "environment", "content"].as_slice()),
+        ("secrets", "secret", ["file", "environment"].as_slice()),
+    ] {
+        for (name, object) in file.members(section) {
+            source(&object, title, name, keys, findings);
+        }
+    }
+}
+
 pub(super) fn check(file: &Fields<'_>, findings: &mut Diagnostics) {
     for (name, volume) in file.members("volumes") {
         external(&volume, "volume", name, findings);
@@ -18,13 +30,9 @@ pub(super) fn check(file: &Fields<'_>, findings: &mut Diagnostics) {
     {
         ignored_by_external(&network, "network", name, findings);
     }
-    for (section, title, sources) in [
-        ("configs", "config", ["file", "environment", "content"].as_slice()),
-        ("secrets", "secret", ["file", "environment"].as_slice()),
-    ] {
+    for (section, title) in [("configs", "config"), ("secrets", "secret")] {
         for (name, object) in file.members(section) {
             ignored_by_external(&object, title, name, findings);
-            source(&object, title, name, sources, findings);
         }
     }
 }

@@ -6,8 +6,8 @@ use crate::source::span::SourceMap;
 use crate::source::yaml;
 
 fn codes(text: &str) -> Vec<&'static str> {
-    let mut sources = SourceMap::new();
-    let file = sources.add("compose.yaml", text);
+    let mut texts = SourceMap::new();
+    let file = texts.add("compose.yaml", text);
     let mut findings = Diagnostics::new();
     let documents = yaml::parse(file, text, &mut findings);
     let context = Context {
@@ -21,6 +21,7 @@ fn codes(text: &str) -> Vec<&'static str> {
     let (root, more) = normalise(&documents[0], context);
     findings.append(more);
     let enabled = profile::enabled(&root, &[], &[]);
+    findings.append(sources(&documents[0]));
     findings.append(parts(&root));
     findings.append(consistency(&root, &enabled));
     findings.append(doubts(&root, &enabled));
@@ -99,7 +100,7 @@ fn contradictions_are_found() {
 
 #[test]
 fn resources_say_where_they_come_from() {
-    let table: [(&str, &[&str]); 9] = [
+    let table: [(&str, &[&str]); 13] = [
         ("secrets: {s: {}}", &["no-source", "unused-resource"]),
         ("secrets: {s: {driver: d}}", &["no-source", "unused-resource"]),
         (
@@ -107,6 +108,16 @@ fn resources_say_where_they_come_from() {
             &["conflicting-keys", "unused-resource"],
         ),
         ("configs: {c: {content: a}}", &["unused-resource"]),
+        ("configs: {c: {content: ''}}", &["unused-resource"]),
+        ("secrets: {s: {external: false}}", &["unused-resource"]),
+        (
+            "secrets: {s: {external: true, file: a}}",
+            &["ignored-key", "unused-resource"],
+        ),
+        (
+            "configs: {c: {file: a, content: ''}}",
+            &["conflicting-keys", "unused-resource"],
+        ),
         (
             "volumes: {v: {external: true, driver: local}}",
             &["conflicting-keys", "unused-resource"],

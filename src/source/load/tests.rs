@@ -371,6 +371,28 @@ fn include_errors_name_the_includer() {
 }
 
 #[test]
+fn entries_of_include_and_extends_have_the_right_kinds() {
+    let dir = Dir::new(
+        "include-kinds",
+        &[(
+            "compose.yaml",
+            "include: [3, {path: [a, 1]}, {path: a, env_file: {b: c}}, {path: a, project_directory: []}, {paths: a}, {}]\nservices: {web: {extends: {service: base, file: 3}}}\n",
+        )],
+    );
+    insta::assert_snapshot!(dir.show(&dir.options(&[])), @r#"
+    services:
+      web: {}
+    Error invalid-include: an `include` entry must be a path or a mapping | $DIR/compose.yaml:1:11 "3"  | help: the keys are `path`, `env_file` and `project_directory`
+    Error invalid-include: `path` of an `include` entry must be text or a list of texts | $DIR/compose.yaml:1:21 "[a, 1]"  | help: the keys are `path`, `env_file` and `project_directory`
+    Error invalid-include: `env_file` of an `include` entry must be text or a list of texts | $DIR/compose.yaml:1:50 "{b: c}"  | help: the keys are `path`, `env_file` and `project_directory`
+    Error invalid-include: `project_directory` of an `include` entry must be text | $DIR/compose.yaml:1:88 "[]"  | help: the keys are `path`, `env_file` and `project_directory`
+    Error invalid-include: `paths` is not a key of an `include` entry | $DIR/compose.yaml:1:101 "a"  | help: the keys are `path`, `env_file` and `project_directory`
+    Warning invalid-include: an `include` entry without a path includes nothing | $DIR/compose.yaml:1:105 "{}"  | help: write `- other.yaml` or `- path: other.yaml`
+    Error invalid-extends: the `file` of `extends` must be text, not the number 3 | $DIR/compose.yaml:2:49 "3"
+    "#);
+}
+
+#[test]
 fn unusable_files_are_all_said_at_once() {
     let dir = Dir::new(
         "bad",

@@ -138,9 +138,14 @@ impl Resolver<'_> {
             );
             return None;
         };
-        let file = node
-            .get("file")
-            .and_then(|file| Some((file.as_str()?.to_owned(), file.span)));
+        let file = node.get("file");
+        if let Some(wrong) = file.filter(|file| file.as_str().is_none()) {
+            let message = format!("the `file` of `extends` must be text, not {}", wrong.describe());
+            self.diagnostics
+                .push(Diagnostic::error("invalid-extends", message).at(wrong.span));
+            return None;
+        }
+        let file = file.and_then(|file| Some((file.as_str()?.to_owned(), file.span)));
         Some(Reference {
             service,
             service_span,

@@ -59,6 +59,25 @@ impl Resolver<'_> {
 
     fn entry(&mut self, item: &Node) -> Option<Entry> {
         let span = item.span;
+        let wrong = match item.as_map() {
+            Some(entry) => entry.iter().find(|(key, value)| !is_entry_key(key, value)),
+            None if item.as_str().is_some() => None,
+            None => Some(("", item)),
+        };
+        if let Some((key, value)) = wrong {
+            let what = match key {
+                "" => "an `include` entry must be a path or a mapping".to_owned(),
+                "path" | "env_file" => {
+                    format!("`{key}` of an `include` entry must be text or a list of texts")
+                }
+                "project_directory" => format!("`{key}` of an `include` entry must be text"),
+                _ => format!("`{key}` is not a key of an `include` entry"),
+            };
+            let error = Diagnostic::error("invalid-include", what).at(value.span);
+            self.diagnostics
+                .push(error.help("the keys are `path`, `env_file` and `project_directory`"));
+            return None;
+        }
         let entry = if item.as_map().is_some() {
             Entry {
                 paths: item.get("path").map(texts).unwrap_or_default(),
@@ -78,9 +97,15 @@ impl Resolver<'_> {
             }
         };
         if entry.paths.is_empty() {
-            let error = Diagnostic::error("invalid-include", "an `include` entry needs a path").at(span);
-            self.diagnostics
-                .push(error.help("write `- other.yaml` or `- path: other.yaml`"));
+            let finding = Diagnostic::warning(
+                "invalid-include",
+                "an `include` entry without a path includes nothing",
+            );
+            self.diagnostics.push(
+                finding
+                    .at(span)
+                    .help("write `- other.yaml` or `- path: other.yaml`"),
+            );
             return None;
         }
         Some(entry)
@@ -208,6 +233,18 @@ impl Resolver<'_> {
                 *slot = merge_at(resource.node, over, &path, &mut self.diagnostics);
             }
         }
+    }
+}
+
+/// Whether a mapping of `include` may have this under this key.
+fn is_entry_key(key: &str, value: &Node) -> bool {
+    let is_text = |node: &Node| node.as_str().is_some();
+    match key {
+        "path" | "env_file" => {
+            is_text(value) || value.as_seq().is_some_and(|items| items.iter().all(is_text))
+        }
+        "project_directory" => is_text(value),
+        _ => false,
     }
 }
 
