@@ -253,13 +253,16 @@ impl FromIterator<Diagnostic> for Diagnostics {
 /// The candidate nearest to a mistyped name, if any is near enough to be worth proposing: at most a third of
 /// the name's letters differ (a swap of neighbours counts once; case does not count).
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = match name.chars().count() {
+    let name_length = name.chars().count();
+    let limit = match name_length {
         letters @ 0..3 => letters / 3,
         letters => (letters / 3).max(1),
     };
     candidates
         .into_iter()
         .filter(|candidate| *candidate != name)
+        // As many letters as the one has more, are at least to be added: most need not be compared.
+        .filter(|candidate| candidate.chars().count().abs_diff(name_length) <= limit)
         .map(|candidate| (edit_distance(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)

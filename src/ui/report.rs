@@ -3,6 +3,7 @@
 
 mod json;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use miette::{GraphicalReportHandler, LabeledSpan, NamedSource, SourceCode};
@@ -176,8 +177,18 @@ fn excerpt(out: &mut String, label: &Label, with_text: bool, sources: &SourceMap
     );
 }
 
+/// Characters of one line of a finding that are shown: names and values of a file may be any length.
+const LONGEST: usize = 600;
+
+fn cut(line: &str) -> Cow<'_, str> {
+    match line.char_indices().nth(LONGEST) {
+        Some((at, _)) => Cow::Owned(format!("{}…", &line[..at])),
+        None => Cow::Borrowed(line),
+    }
+}
+
 fn push(out: &mut String, line: &str) {
-    out.push_str(line.trim_end());
+    out.push_str(cut(line.trim_end()).as_ref());
     out.push('\n');
 }
 
@@ -213,7 +224,7 @@ impl Report {
     fn new(finding: &Diagnostic, sources: &SourceMap) -> Self {
         let main = finding.span().map(|span| span.file);
         let mut report = Self {
-            message: finding.message.clone(),
+            message: cut(&finding.message).into_owned(),
             code: finding.code.to_owned(),
             severity: match finding.severity {
                 Severity::Note => miette::Severity::Advice,
