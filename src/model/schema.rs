@@ -45,6 +45,9 @@ pub fn validate(root: &Node, raw: bool) -> Diagnostics {
     check.findings
 }
 
+/// How many findings get a hint: looking for what was meant takes longer than finding what is wrong.
+pub(super) const HINTED: usize = 500;
+
 struct Check {
     findings: Diagnostics,
     raw: bool,
@@ -254,8 +257,12 @@ impl Check {
         } else {
             Diagnostic::error("unknown-key", message).at(span)
         };
-        self.findings
-            .push(hint::unknown_key(finding, (name, value), object, &path.path()));
+        let hinted = if self.findings.len() < HINTED {
+            hint::unknown_key(finding, (name, value), object, &path.path())
+        } else {
+            finding
+        };
+        self.findings.push(hinted);
     }
 }
 

@@ -105,6 +105,9 @@ pub struct Node {
     pub history: Option<Arc<History>>,
 }
 
+/// How many steps a node remembers.
+const MOST_STEPS: usize = 64;
+
 /// How a node was written, where its value does not tell, and what happened to it.
 #[derive(Clone, Debug, Default)]
 pub struct History {
@@ -253,7 +256,11 @@ impl Node {
     }
 
     /// Remembers what happened to it.
+    /// Of more than anybody follows the first are kept.
     pub fn push_step(&mut self, step: Step) {
+        if self.steps().len() >= MOST_STEPS {
+            return;
+        }
         let steps = &mut Arc::make_mut(self.history.get_or_insert_default()).steps;
         if steps.is_empty() {
             steps.reserve_exact(1);

@@ -22,7 +22,8 @@ use super::node::{Node, Step, Style, Tag, Value};
 use super::span::{FileId, Span};
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 
-/// How many values the aliases of one file may stand for (compose-go's limit).
+/// How many values the aliases and extensions (`x-`) of one file may hold: compose-go's limit for the whole file,
+/// which ten thousand services would pass.
 const ALIAS_LIMIT: usize = 100_000;
 
 /// How many values one file may write out: thirty thousand services.
@@ -44,6 +45,7 @@ pub fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Vec<Nod
         names: Vec::new(),
         nodes: 0,
         aliased: 0,
+        extending: 0,
         over_limit: false,
         diagnostics: &mut said,
     };
@@ -80,9 +82,10 @@ struct Builder<'a> {
     events: &'a mut dyn Iterator<Item = (Event<'a>, ParserSpan)>,
     anchors: HashMap<usize, Anchor>,
     names: Vec<String>,
-    /// All nodes read so far, and how many of them aliases brought in.
+    /// All nodes read so far, how many of them aliases brought in, and how many others stand in extensions.
     nodes: usize,
     aliased: usize,
+    extending: usize,
     over_limit: bool,
     diagnostics: &'a mut Diagnostics,
 }
@@ -128,6 +131,15 @@ impl<'a> Builder<'a> {
         self.nodes += nodes;
         if self.nodes - self.aliased > NODE_LIMIT {
             self.refuse(format!("the file has more than {NODE_LIMIT} values"), span);
+        }
+        !self.over_limit
+    }
+
+    /// Whether aliases and extensions hold no more than they may.
+    fn spares(&mut self, place: Span) -> bool {
+        if self.aliased + self.extending > ALIAS_LIMIT {
+            let message = format!("aliases and extensions hold more than {ALIAS_LIMIT} values");
+            self.refuse(message, place);
         }
         !self.over_limit
     }
@@ -272,9 +284,8 @@ impl<'a> Builder<'a> {
                 let size = *size;
                 self.nodes += size;
                 self.aliased += size;
-                if self.aliased > ALIAS_LIMIT {
-                    let message = format!("aliases stand for more than {ALIAS_LIMIT} values");
-                    self.refuse(message, place);
+                if self.aliased + self.extending > ALIAS_LIMIT {
+                    self.spares(place);
                     return Node::null(place);
                 }
                 let mut node = node.clone();

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::model::fields::Fields;
+use crate::model::schema::HINTED;
 use crate::model::snippet;
 use crate::source::node::{Mapping, Node};
 use crate::source::path::NodePath;
@@ -153,6 +154,9 @@ fn service(
         .members("services")
         .map(|(name, _)| name)
         .filter(|name| *name != from);
+    if findings.len() >= HINTED {
+        return findings.push(finding);
+    }
     let names: Vec<&str> = names.collect();
     finding = match nearest(target, names.iter().copied()) {
         Some(near) => finding.did_you_mean(near),

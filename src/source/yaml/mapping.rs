@@ -37,7 +37,12 @@ impl Builder<'_> {
             }
             let key_span = self.span(span);
             let key = self.key(event, span);
+            let before = self.nodes - self.aliased - self.extending;
             let Some(value) = self.value() else { break None };
+            if matches!(&key, Key::Name(name) if name.starts_with("x-")) {
+                self.extending += self.nodes - self.aliased - self.extending - before;
+                self.spares(key_span);
+            }
             match key {
                 Key::Name(name) => self.insert(&mut mapping, name, key_span, value),
                 Key::Merge => merged.push((key_span, value)),

@@ -195,3 +195,20 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn services_may_be_many_but_extensions_and_aliases_not() {
+    let list = |key: &str, count: usize| format!("{key}: [{}]\n", "1,".repeat(count));
+    assert_eq!(read(&list("services", 150_000)).1, Vec::<String>::new());
+    assert_eq!(
+        read(&(list("x-a", 60_000) + &list("services", 90_000))).1,
+        Vec::<String>::new()
+    );
+    let (documents, said, _) = read(&(list("x-a", 60_000) + &list("x-b", 60_000)));
+    assert!(
+        documents.is_empty() && said[0].starts_with("too-many-nodes"),
+        "{said:?}"
+    );
+    let aliased = format!("x-a: &a [{}]\nb: [{}]\n", "1,".repeat(300), "*a,".repeat(400));
+    assert!(read(&aliased).1[0].starts_with("too-many-nodes"));
+}
