@@ -5,6 +5,8 @@
 mod commented;
 mod scalar;
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Number, Value as Json};
 
 use super::node::{Node, Tag, Value};
@@ -95,13 +97,11 @@ fn write_node(out: &mut String, node: &Node, indent: usize, fresh: bool) {
         | Value::Seq(_)
         | Value::Map(_) => {
             let text = match &node.value {
-                Value::Null => "null".to_owned(),
-                Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
-                    node.scalar_text().unwrap_or_default().into_owned()
-                }
+                Value::Null => Cow::Borrowed("null"),
+                Value::Bool(_) | Value::Int(_) | Value::Float(_) => node.scalar_text().unwrap_or_default(),
                 Value::String(text) => scalar::value(text, indent),
-                Value::Seq(_) => "[]".to_owned(),
-                Value::Map(_) => "{}".to_owned(),
+                Value::Seq(_) => Cow::Borrowed("[]"),
+                Value::Map(_) => Cow::Borrowed("{}"),
             };
             end_line(out, &text, fresh);
         }

@@ -2,6 +2,7 @@
 //! **Invariant:** a key stands once; however many there are, one is found in next to no time.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::node::{Node, Text};
@@ -128,8 +129,25 @@ impl Mapping {
 
     /// Orders the keys by their bytes.
     pub fn sort(&mut self) {
-        self.entries.sort_by(|(left, _), (right, _)| left.cmp(right));
-        self.reindex();
+        self.sort_by(Text::cmp);
+    }
+
+    /// Orders the keys; equal ones stay in their order.
+    pub fn sort_by(&mut self, mut compare: impl FnMut(&Text, &Text) -> Ordering) {
+        if self
+            .entries
+            .is_sorted_by(|(left, _), (right, _)| compare(left, right).is_le())
+        {
+            return;
+        }
+        self.entries.sort_by(|(left, _), (right, _)| compare(left, right));
+        if let Some(index) = &mut self.index {
+            for (at, (key, _)) in self.entries.iter().enumerate() {
+                if let Some(place) = index.get_mut(key) {
+                    *place = at;
+                }
+            }
+        }
     }
 
     /// Keys in order.

@@ -42,6 +42,9 @@ pub fn plain(findings: &Diagnostics, sources: &SourceMap) -> String {
     out
 }
 
+/// How many places of one finding are shown: a circle may be of ten thousand.
+const MOST_PLACES: usize = 20;
+
 /// How many findings are shown.
 const MOST: usize = 100;
 
@@ -74,7 +77,7 @@ fn plain_finding(out: &mut String, finding: &Diagnostic, sources: &SourceMap) {
         &format!("{place}{kind}[{}]: {}", finding.code, finding.message),
     );
     let first = finding.span();
-    for label in &finding.labels {
+    for label in finding.labels.iter().take(MOST_PLACES) {
         if Some(label.span) != first {
             push(out, &format!("  {}: {}", sources.locate(label.span), label.text));
         }
@@ -236,7 +239,7 @@ impl Report {
             labels: Vec::new(),
             related: Vec::new(),
         };
-        for label in &finding.labels {
+        for label in finding.labels.iter().take(MOST_PLACES) {
             if Some(label.span.file) == main {
                 report.labels.push(labeled(label, finding.span(), sources));
             } else {

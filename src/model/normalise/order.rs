@@ -38,15 +38,9 @@ fn compare(view: View) -> impl Fn(&str, &str) -> Ordering {
 }
 
 fn sort(node: &mut Node, compare: &impl Fn(&str, &str) -> Ordering) {
-    let Some(mapping) = node.as_map_mut() else { return };
-    let mut entries: Vec<_> = std::mem::take(mapping).into_entries().collect();
-    entries.sort_by(|(left, _), (right, _)| compare(left, right));
-    *mapping = entries
-        .into_iter()
-        .fold(Mapping::new(), |mut mapping, (key, entry)| {
-            mapping.insert(key, entry.key_span, entry.node);
-            mapping
-        });
+    if let Some(mapping) = node.as_map_mut() {
+        mapping.sort_by(|left, right| compare(left, right));
+    }
 }
 
 fn object(node: &mut Node, object: &Object, view: View) {
@@ -55,10 +49,8 @@ fn object(node: &mut Node, object: &Object, view: View) {
         known.unwrap_or(object.keys.len())
     };
     let compare = compare(view);
-    sort(node, &|left: &str, right: &str| {
-        rank(left).cmp(&rank(right)).then_with(|| compare(left, right))
-    });
     let Some(mapping) = node.as_map_mut() else { return };
+    mapping.sort_by(|left, right| rank(left).cmp(&rank(right)).then_with(|| compare(left, right)));
     for (key, value) in mapping.iter_mut() {
         match object.shape(key) {
             Some(shape) => shaped(value, shape, view),

@@ -101,7 +101,7 @@ impl Printer<'_> {
             Value::Bool(_) | Value::Int(_) | Value::Float(_) => {
                 node.scalar_text().unwrap_or_default().into_owned()
             }
-            Value::String(text) => scalar::value(text, indent),
+            Value::String(text) => scalar::value(text, indent).into_owned(),
         };
         match text.split_once('\n') {
             Some((head, block)) => {

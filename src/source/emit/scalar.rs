@@ -2,26 +2,43 @@
 //! **Invariant:** what is written reads back as the same text, with YAML 1.1 readers too (`yes`, `1:30`, `2001-01-01`).
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::borrow::Cow;
+
 use crate::source::yaml;
 
 /// A value; the lines of a block are written `indent` spaces deep.
-pub(super) fn value(text: &str, indent: usize) -> String {
+pub(super) fn value(text: &str, indent: usize) -> Cow<'_, str> {
+    if is_simple(text) {
+        return Cow::Borrowed(text);
+    }
     let form = Form::of(text);
     if text.contains('\n') {
         if form.block {
-            return literal(text, indent);
+            return Cow::Owned(literal(text, indent));
         }
-        return double_quoted(text);
+        return Cow::Owned(double_quoted(text));
     }
-    on_one_line(text, &form)
+    Cow::Owned(on_one_line(text, &form))
 }
 
 /// A key, which is never a block.
-pub(super) fn key(text: &str) -> String {
-    if text == "<<" || text.contains(is_break) {
-        return double_quoted(text);
+pub(super) fn key(text: &str) -> Cow<'_, str> {
+    if is_simple(text) {
+        return Cow::Borrowed(text);
     }
-    on_one_line(text, &Form::of(text))
+    if text == "<<" || text.contains(is_break) {
+        return Cow::Owned(double_quoted(text));
+    }
+    Cow::Owned(on_one_line(text, &Form::of(text)))
+}
+
+/// Whether a text is a name or path of the usual kind, which is plain in every context: most are.
+fn is_simple(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte))
+        && !reads_as_other(text)
 }
 
 fn on_one_line(text: &str, form: &Form) -> String {

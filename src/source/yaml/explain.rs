@@ -47,7 +47,8 @@ pub(super) fn syntax_error(file: FileId, text: &str, error: &ScanError) -> Diagn
     if let Some(found) = open_quote(file, &lines, current, error.kind()) {
         return found;
     }
-    let at = Span::new(file, offset, (offset + 1).min(text.len()));
+    let offset = text.floor_char_boundary(offset);
+    let at = Span::new(file, offset, text.ceil_char_boundary(offset + 1));
     let (message, help) = describe(error.kind());
     let mut diagnostic = Diagnostic::error(CODE, message).at(at);
     if let Some(help) = help {

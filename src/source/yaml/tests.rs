@@ -212,3 +212,19 @@ fn services_may_be_many_but_extensions_and_aliases_not() {
     let aliased = format!("x-a: &a [{}]\nb: [{}]\n", "1,".repeat(300), "*a,".repeat(400));
     assert!(read(&aliased).1[0].starts_with("too-many-nodes"));
 }
+
+#[test]
+fn a_complaint_about_a_wide_character_covers_it() {
+    let text = "a: |-\n  x\n\u{2026} y\n b: c\n";
+    let (_, said, _) = read(text);
+    assert!(said[0].starts_with("invalid-yaml"), "{said:?}");
+    let mut map = SourceMap::new();
+    let mut diagnostics = Diagnostics::new();
+    parse(map.add("a.yaml", text), text, &mut diagnostics);
+    for label in diagnostics.iter().flat_map(|finding| &finding.labels) {
+        assert!(
+            text.get(label.span.start()..label.span.end()).is_some(),
+            "{label:?}"
+        );
+    }
+}
