@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 
 use super::consequence::independent;
 use super::project::Project;
-use super::{decode, env_file, normalise, profile, schema, validate};
+use super::{decode, env_file, expand, normalise, profile, schema, validate};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::source::env::{EnvFormat, read_env_file};
 use crate::source::load::{self as source, LoadOptions, Loaded};
@@ -115,6 +115,14 @@ fn stages(
     let lookup = |name: &str| loaded.environment.get(name).map(str::to_owned);
     let directory = loaded.project_directory.to_string_lossy();
     let raw = !options.source.interpolate;
+    for earlier in &loaded.earlier {
+        let found = schema::validate(earlier, raw);
+        let mut short = Diagnostics::new();
+        expand::expand(&mut earlier.clone(), raw, &mut short);
+        let short = independent(short, &found, earlier);
+        diagnostics.append(found);
+        diagnostics.append(short);
+    }
     let found = schema::validate(&loaded.root, raw);
     diagnostics.append(independent(found, diagnostics, &loaded.root));
     let (mut root, findings) = normalise::normalise(

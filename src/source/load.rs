@@ -99,6 +99,8 @@ impl LoadOptions {
 pub struct Loaded {
     /// The merged tree, before defaults; `name` and `version` are as written.
     pub root: Node,
+    /// What stood before each further document was laid over it, and each included project.
+    pub earlier: Vec<Node>,
     /// The project's name, valid.
     pub project_name: String,
     /// Where that name came from.
@@ -129,10 +131,14 @@ pub fn load(options: &LoadOptions) -> (Option<Loaded>, Diagnostics, SourceMap) {
     resolver.home = options.os_variable("HOME").map(str::to_owned);
     let loaded = run(options, &mut resolver);
     let Resolver {
-        sources, diagnostics, ..
+        sources,
+        diagnostics,
+        earlier,
+        ..
     } = resolver;
     let loaded = loaded.map(|loaded| Loaded {
         watched: disk.seen,
+        earlier,
         ..loaded
     });
     (loaded, diagnostics, sources)
@@ -211,6 +217,7 @@ fn run(options: &LoadOptions, resolver: &mut Resolver<'_>) -> Option<Loaded> {
     let watched = Vec::new();
     Some(Loaded {
         root,
+        earlier: Vec::new(),
         project_name: project_name?,
         name_origin,
         project_directory: directory,

@@ -21,6 +21,8 @@ enum Rule {
     Hosts,
     /// One item or a list: appended.
     List,
+    /// `all` stands for a list of one device request without a limit.
+    Devices,
     /// A list of names stands for a mapping to nothing.
     Names,
     /// A list of names stands for a mapping to `service_started`.
@@ -56,7 +58,7 @@ const RULES: [(&str, Rule); 32] = [
     ("services.*.environment", Rule::Pairs),
     ("services.*.extends", Rule::Replace),
     ("services.*.extra_hosts", Rule::Hosts),
-    ("services.*.gpus", Rule::List),
+    ("services.*.gpus", Rule::Devices),
     ("services.*.healthcheck.test", Rule::Replace),
     ("services.*.label_file", Rule::List),
     ("services.*.labels", Rule::Pairs),
@@ -97,6 +99,10 @@ pub fn merge_at(base: Node, mut over: Node, path: &NodePath, diagnostics: &mut D
         Rule::Pairs => merge_pairs(base, over, path, diagnostics),
         Rule::Hosts => append(hosts_to_list(base), hosts_to_list(over), true, path, diagnostics),
         Rule::List => append(to_list(base), to_list(over), false, path, diagnostics),
+        Rule::Devices if base.as_str().is_some() && over.as_seq().is_some() => {
+            append(all_devices(base), over, false, path, diagnostics)
+        }
+        Rule::Devices => append(to_list(base), to_list(over), false, path, diagnostics),
         Rule::Names => deep(
             names(base, &|item| item.remade(Value::Null)),
             names(over, &|item| item.remade(Value::Null)),
@@ -268,6 +274,17 @@ fn to_list(node: Node) -> Node {
     }
     let span = node.span;
     Node::seq(vec![node], span)
+}
+
+/// `all` as `[{count: -1}]`; another word is left for the schema to refuse.
+fn all_devices(node: Node) -> Node {
+    if node.as_str() != Some("all") {
+        return to_list(node);
+    }
+    let span = node.span;
+    let mut request = Mapping::new();
+    request.insert("count", span, Node::int(-1, span));
+    Node::seq(vec![node.remade(Value::Map(request))], span)
 }
 
 /// `host: ip` and `host: [ip, ip]` as `host=ip` items.

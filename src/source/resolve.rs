@@ -66,6 +66,9 @@ pub struct Resolver<'a> {
     pub broken: bool,
     /// What `~` stands for.
     pub home: Option<String>,
+    /// What stood before each further document was laid over it, and each included project: every one of them is
+    /// a Compose file in its own right (compose-go checks the schema after each).
+    pub earlier: Vec<Node>,
     parsed: BTreeMap<PathBuf, Vec<Document>>,
     /// How many files were included so far, each as often as it was.
     included: usize,
@@ -100,6 +103,7 @@ impl<'a> Resolver<'a> {
             resolve_paths: true,
             broken: false,
             home: None,
+            earlier: Vec::new(),
             parsed: BTreeMap::new(),
             included: 0,
         }
@@ -207,7 +211,9 @@ impl<'a> Resolver<'a> {
     /// Resolves the documents of one project in order and merges them.
     pub fn project(&mut self, documents: Vec<Document>, scope: &Scope) -> Option<Node> {
         let mut root: Option<Node> = None;
+        let mut left = documents.len();
         for Document { path, mut node } in documents {
+            left -= 1;
             if self.interpolate {
                 interpolate(
                     &mut node,
@@ -224,6 +230,9 @@ impl<'a> Resolver<'a> {
             };
             settle(&mut merged);
             unique::enforce(&mut merged);
+            if left > 0 {
+                self.earlier.push(merged.clone());
+            }
             root = Some(merged);
         }
         root

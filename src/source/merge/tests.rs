@@ -237,3 +237,13 @@ proptest! {
         prop_assert_eq!(left, right);
     }
 }
+
+#[test]
+fn all_devices_and_a_list_of_them_are_both_asked_for() {
+    insta::assert_snapshot!(service("gpus: all", "gpus: [{driver: nvidia, count: 2}]"), @r"
+    gpus:
+      - count: -1
+      - driver: nvidia
+        count: 2
+    ");
+}

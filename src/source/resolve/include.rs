@@ -142,6 +142,7 @@ impl Resolver<'_> {
             documents.extend(self.read_documents(path, Some(*span)));
         }
         let mut root = self.project(documents, &inner)?;
+        self.earlier.push(root.clone());
         let way = self.way(&scope.directory, &inner.directory);
         rebase::project(&mut root, self.base(&way), true);
         root.record_below(&Step::Included(entry.span));

@@ -55,3 +55,26 @@ fn a_bad_key_in_dotenv() {
       = help: a line is `NAME=value`
     "#);
 }
+
+#[test]
+fn a_file_that_a_later_one_would_mend() {
+    insta::assert_snapshot!(said(&[
+        ("compose.yaml", "services:\n  web:\n    image: nginx\n    hostname: 1\n    ports: [80]\n  db:\n    image: mysql\n    ports: [\"x\"]\n"),
+        ("compose.override.yaml", "services:\n  web:\n    hostname: web\n  db:\n    ports: !reset []\n"),
+    ]), @r#"
+    compose.yaml:4:15: error[wrong-type]: services.web.hostname must be text, not the number 1
+      4 |     hostname: 1
+        |               ^ text is expected here
+      = help: quote it: `"1"`
+    compose.yaml:8:13: error[bad-port]: services.db.ports[0]: `x` is not a port of the container (1 to 65535)
+      8 |     ports: ["x"]
+        |             ^^^
+      = help: write `[HOST_IP:][HOST_PORT:]CONTAINER_PORT[/tcp|/udp]`, e.g. `"8080:80"`
+    "#);
+    insta::assert_snapshot!(said(&[("compose.yaml", "services: {web: {image: nginx, ports: [\"x\"]}}\n---\nservices: {web: {ports: !reset []}}\n")]), @r#"
+    compose.yaml:1:40: error[bad-port]: services.web.ports[0]: `x` is not a port of the container (1 to 65535)
+      1 | services: {web: {image: nginx, ports: ["x"]}}
+        |                                        ^^^
+      = help: write `[HOST_IP:][HOST_PORT:]CONTAINER_PORT[/tcp|/udp]`, e.g. `"8080:80"`
+    "#);
+}
