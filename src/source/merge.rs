@@ -98,11 +98,10 @@ pub fn merge_at(base: Node, mut over: Node, path: &NodePath, diagnostics: &mut D
     match rule {
         Rule::Pairs => merge_pairs(base, over, path, diagnostics),
         Rule::Hosts => append(hosts_to_list(base), hosts_to_list(over), true, path, diagnostics),
-        Rule::List => append(to_list(base), to_list(over), false, path, diagnostics),
         Rule::Devices if base.as_str().is_some() && over.as_seq().is_some() => {
             append(all_devices(base), over, false, path, diagnostics)
         }
-        Rule::Devices => append(to_list(base), to_list(over), false, path, diagnostics),
+        Rule::List | Rule::Devices => append(to_list(base), to_list(over), false, path, diagnostics),
         Rule::Names => deep(
             names(base, &|item| item.remade(Value::Null)),
             names(over, &|item| item.remade(Value::Null)),
