@@ -33,6 +33,7 @@ pub fn parse(
         at: 0,
         lookup,
         entries: Vec::new(),
+        expanded: 0,
         diagnostics,
     };
     while reader.skip_blank() {
@@ -83,6 +84,8 @@ struct Reader<'a> {
     at: usize,
     lookup: &'a dyn Fn(&str) -> Option<String>,
     entries: Vec<EnvEntry>,
+    /// Bytes of the values that variables were put into.
+    expanded: usize,
     diagnostics: &'a mut Diagnostics,
 }
 
@@ -268,7 +271,9 @@ impl<'a> Reader<'a> {
             );
         }
         for fault in found.faults {
-            let (Fault::Invalid { start, end, .. } | Fault::Required { start, end, .. }) = fault;
+            let (Fault::Invalid { start, end, .. }
+            | Fault::Required { start, end, .. }
+            | Fault::TooLong { start, end }) = fault;
             let diagnostic = match &fault {
                 Fault::Invalid { .. } => {
                     Diagnostic::error("invalid-interpolation", "not a valid interpolation")
@@ -278,8 +283,17 @@ impl<'a> Reader<'a> {
                     "required-variable",
                     format!("the variable `{name}` is required: {message}"),
                 ),
+                Fault::TooLong { .. } => template::too_long(),
             };
             self.diagnostics.push(diagnostic.at(place(start, end)));
+        }
+        self.expanded += found.text.len();
+        if self.expanded > template::LONGEST {
+            self.diagnostics
+                .push(template::too_long().at(Span::new(self.file, start, end)));
+            // One value more would double it again.
+            self.at = self.text.len();
+            return String::new();
         }
         found.text
     }
@@ -422,5 +436,25 @@ mod tests {
                 assert!(text.get(span.start()..span.end()).is_some(), "{text:?} {finding:?}");
             }
         }
+    }
+
+    #[test]
+    fn values_that_double_each_other_end() {
+        let text = format!("A=0123456789\n{}", "A=$A$A\n".repeat(60));
+        let mut sources = SourceMap::new();
+        let file = sources.add("a.env", text.as_str());
+        let mut said = Diagnostics::new();
+        let entries = parse(file, &text, &|_| None, &mut said);
+        let codes: Vec<_> = said.iter().map(|finding| finding.code).collect();
+        assert_eq!(codes, ["too-long"]);
+        assert!(entries.iter().all(|entry| entry.value.len() <= template::LONGEST));
+        let text = format!("A={}\nB={}\n", "x".repeat(100_000), "$A".repeat(100_000));
+        let file = sources.add("b.env", text.as_str());
+        let mut said = Diagnostics::new();
+        parse(file, &text, &|_| None, &mut said);
+        assert_eq!(
+            said.iter().map(|finding| finding.code).collect::<Vec<_>>(),
+            ["too-long"]
+        );
     }
 }

@@ -153,8 +153,7 @@ fn write_entries<'a, T: 'a>(
             out.extend(std::iter::repeat_n(' ', indent));
         }
         if let Some(key) = key {
-            out.push_str(&scalar::key(key));
-            out.push(':');
+            out.push_str(&scalar::key_and_colon(key, indent));
             write(out, item, indent + 2, false);
         } else {
             out.push_str("- ");
@@ -169,6 +168,7 @@ mod tests {
 
     use super::*;
     use crate::diagnostic::Diagnostics;
+    use crate::source::node::Mapping;
     use crate::source::span::SourceMap;
     use crate::source::yaml;
 
@@ -187,6 +187,17 @@ mod tests {
         let node = parse(text);
         assert_eq!(yaml(&node), text);
         assert_eq!(parse(&yaml(&node)), node);
+    }
+
+    #[test]
+    fn what_has_no_usual_form_reads_back() {
+        for text in ["\n\n\t\tb\n", " \n\ta", "\n\ta\n b\n"] {
+            let mut mapping = Mapping::new();
+            let place = parse("a").span;
+            mapping.insert("k".repeat(1100), place, Node::string(text, place));
+            let node = Node::map(mapping, place);
+            assert_eq!(parse(&yaml(&node)), node, "{}", yaml(&node));
+        }
     }
 
     #[test]

@@ -120,6 +120,7 @@ impl Pass<'_> {
                     .label(place(start, end), label)
                     .help(format!("write `$${}` if a literal `$` is meant; a variable is `${{NAME}}` or `${{NAME:-default}}`", &written[1..]))
             }
+            Fault::TooLong { start, end } => template::too_long().label(place(start, end), "with this"),
             Fault::Required {
                 name,
                 message,

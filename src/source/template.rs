@@ -3,6 +3,8 @@
 //! **Invariant:** values are never interpolated again; all faults of a text are found at once.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use crate::diagnostic::Diagnostic;
+
 /// A variable of a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
@@ -36,6 +38,13 @@ pub enum Fault {
         message: String,
         /// Whether the variable is set, but to nothing.
         empty: bool,
+        /// First byte of the expression in the outermost text.
+        start: usize,
+        /// Byte after the expression.
+        end: usize,
+    },
+    /// With this expression the text is longer than [`LONGEST`]; nothing after it was put in.
+    TooLong {
         /// First byte of the expression in the outermost text.
         start: usize,
         /// Byte after the expression.
@@ -248,6 +257,21 @@ fn closing_brace(body: &str) -> Option<usize> {
     body.rfind('}')
 }
 
+/// How many bytes a text may have with its variables put in: what a file may hold.
+pub const LONGEST: usize = 16 << 20;
+
+/// What is said of a text that is longer than [`LONGEST`].
+pub fn too_long() -> Diagnostic {
+    Diagnostic::error(
+        "too-long",
+        format!(
+            "with its variables put in, this is longer than {} MiB",
+            LONGEST >> 20
+        ),
+    )
+    .help("a value that repeats a variable which repeats another grows with each; write less of it")
+}
+
 /// How deep defaults may stand in defaults; each is a few stack frames.
 const DEEPEST: usize = 64;
 
@@ -324,6 +348,11 @@ fn expand(
                 tail + length
             }
         };
+        if out.len() > LONGEST {
+            let end = base + at;
+            found.faults.push(Fault::TooLong { start: from, end });
+            return String::new();
+        }
     }
     out.push_str(&text[at..]);
     out
@@ -485,7 +514,9 @@ mod tests {
                 prop_assert!(text.get(one.start..one.end).is_some_and(|slice| slice.contains(&one.name)));
             }
             for fault in &found.faults {
-                let (Fault::Invalid { start, end, .. } | Fault::Required { start, end, .. }) = fault;
+                let (Fault::Invalid { start, end, .. }
+                | Fault::Required { start, end, .. }
+                | Fault::TooLong { start, end }) = fault;
                 let opened = text.get(*start..*end).is_some_and(|slice| slice.starts_with("${"));
                 prop_assert!(opened);
             }

@@ -134,6 +134,13 @@ services:
         fix: "Set it in `.env`, with `--env-file` or in the shell.",
     },
     Code {
+        name: "too-long",
+        severities: ERROR,
+        meaning: "Variables that repeat other variables make a value, or the values of an env file, longer than 16 MiB.",
+        example: Situation("an env file of `A=0123456789`, then thirty lines of `A=$A$A`"),
+        fix: "Repeat less.",
+    },
+    Code {
         name: "invalid-interpolation",
         severities: ERROR,
         meaning: "A `$` begins something that is not a variable.",

@@ -21,8 +21,22 @@ pub(super) fn value(text: &str, indent: usize) -> Cow<'_, str> {
     Cow::Owned(on_one_line(text, &form))
 }
 
+/// The longest key that go-yaml writes before its colon on one line, in bytes; readers stop at 1024 characters
+/// (YAML 1.2.2, 7.4.2).
+const LONGEST_KEY: usize = 128;
+
+/// A key that stands `indent` spaces deep, and its colon.
+pub(super) fn key_and_colon(text: &str, indent: usize) -> String {
+    let key = key(text);
+    if text.len() > LONGEST_KEY {
+        format!("? {key}\n{:indent$}:", "")
+    } else {
+        format!("{key}:")
+    }
+}
+
 /// A key, which is never a block.
-pub(super) fn key(text: &str) -> Cow<'_, str> {
+fn key(text: &str) -> Cow<'_, str> {
     if is_simple(text) {
         return Cow::Borrowed(text);
     }
@@ -65,7 +79,7 @@ impl Form {
     fn of(text: &str) -> Self {
         let mut indicator = text.starts_with("---") || text.starts_with("...");
         let (mut tab, mut special, mut lines) = (false, false, false);
-        let (mut break_then_space, mut space_then_break) = (false, false);
+        let (mut break_then_space, mut break_then_tab, mut space_then_break) = (false, false, false);
         let mut before: Option<char> = None;
         let mut rest = text.chars().peekable();
         while let Some(c) = rest.next() {
@@ -80,16 +94,19 @@ impl Form {
             special |= c != '\t' && !is_printable(c);
             lines |= is_break(c);
             break_then_space |= c == ' ' && before.is_some_and(is_break);
+            break_then_tab |= c == '\t' && before.is_some_and(is_break);
             space_then_break |= is_break(c) && before == Some(' ');
             before = Some(c);
         }
         let edge = |c: char| c == ' ' || is_break(c);
-        let padded = text.starts_with(edge) || text.ends_with(edge);
+        let padded_front = text.starts_with(edge);
+        let padded = padded_front || text.ends_with(edge);
         let single = !break_then_space && !space_then_break && !tab && !special;
         Self {
             plain: single && !padded && !lines && !indicator,
             single,
-            block: !space_then_break && !special && !text.ends_with(' '),
+            // Where the depth of a block must be said, readers stumble over a tab at the start of a line.
+            block: !(space_then_break || special || text.ends_with(' ') || padded_front && break_then_tab),
         }
     }
 }
