@@ -174,8 +174,9 @@ pub fn template(bytes: &[u8]) {
         );
     }
     for fault in &found.faults {
-        let (template::Fault::Invalid { start, end, .. } | template::Fault::Required { start, end, .. }) =
-            fault;
+        let (template::Fault::Invalid { start, end, .. }
+        | template::Fault::Required { start, end, .. }
+        | template::Fault::TooLong { start, end }) = fault;
         assert!(
             text.get(*start..*end).is_some_and(|text| text.starts_with('$')),
             "{fault:?}"

@@ -141,6 +141,24 @@ fn what_is_no_text_is_named() {
 }
 
 #[test]
+fn variables_that_double_are_refused() {
+    let mut doubling = String::from("A0=xxxxxxxxxx\n");
+    for number in 0..40 {
+        writeln!(doubling, "A{}=${{A{number}}}${{A{number}}}", number + 1).expect("text");
+    }
+    for (name, compose) in [
+        ("e", format!("{SERVICE}    env_file: e\n")),
+        (".env", SERVICE.to_owned()),
+    ] {
+        refused(
+            &[("compose.yaml", compose.as_bytes()), (name, doubling.as_bytes())],
+            &[],
+            "error[too-long",
+        );
+    }
+}
+
+#[test]
 fn a_thousand_mistakes_are_not_a_thousand_pages() {
     let mut text = String::from(SERVICE);
     for number in 0..100_000 {
