@@ -83,7 +83,12 @@ impl LocalRuntime {
         }
         let host = self.host()?;
         let _lock = self.firewall(host.nft.clone()).lock().map_err(network_error)?;
-        if atomic::read(&marker)?.is_some() {
+        let marked = atomic::read(&marker)?;
+        if marked.as_deref().is_some_and(|bytes| bytes.trim_ascii() == boot) {
+            // Another command was first, and what it has made since is of this boot.
+            return Ok(());
+        }
+        if marked.is_some() {
             for name in ["containers", "networks", "processes"] {
                 root::remove_directory(&self.roots.run().join(name))?;
             }

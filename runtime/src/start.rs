@@ -28,6 +28,8 @@ const SHIM_PATIENCE: Duration = Duration::from_secs(5);
 const ANSWER_AFTER_KILL: Duration = Duration::from_secs(1);
 /// How long a shim may take for an answer that needs no waiting.
 pub(crate) const ANSWER: Duration = Duration::from_secs(30);
+/// How long the removal of a run directory may take.
+const REMOVAL: Duration = Duration::from_millis(100);
 
 impl LocalRuntime {
     /// Starts a wired container. With `wait_for_attach` its process waits until somebody attached, so that no output is missed.
@@ -56,9 +58,21 @@ impl LocalRuntime {
         started
     }
 
-    /// Lets a new shim take over from one that was killed.
+    /// Lets a new shim take over from one that was killed. What somebody else takes away meanwhile needs none any more.
     pub(crate) fn adopt(&self, run: &Path, name: &str) -> Result<(), RuntimeError> {
-        self.spawn_shim(run, Mode::Adopt, name)
+        let adopted = self.spawn_shim(run, Mode::Adopt, name);
+        // The directory goes file by file, so the new shim may have found only a part of it.
+        let deadline = Instant::now() + REMOVAL;
+        while adopted.is_err() {
+            if let Life::Down(_) = self.life(run)? {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        adopted
     }
 
     pub(crate) fn spawn_shim(&self, run: &Path, mode: Mode, name: &str) -> Result<(), RuntimeError> {
@@ -335,5 +349,26 @@ pub(crate) fn cgroup_error(name: &str, error: &rcompose_container::cgroup::Cgrou
         stage: "control group".to_owned(),
         errno: error.errno(),
         detail: error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::local::LocalRuntime;
+    use crate::root::Roots;
+
+    #[test]
+    fn what_is_taken_away_meanwhile_is_not_adopted() {
+        let scratch = std::env::temp_dir().join(format!("rcompose-adopt-{}", std::process::id()));
+        let roots = Roots::new(&scratch.join("data"), &scratch.join("run")).unwrap();
+        // A shim that ends without a word, as one does whose directory is gone.
+        let runtime = LocalRuntime::new(roots, Some(Path::new("/bin/false").to_owned()));
+        let run = scratch.join("run/containers/0123456789ab");
+        runtime.adopt(&run, "web").unwrap();
+        std::fs::create_dir_all(&run).unwrap();
+        runtime.adopt(&run, "web").unwrap();
+        std::fs::remove_dir_all(&scratch).unwrap();
     }
 }
