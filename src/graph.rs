@@ -248,7 +248,7 @@ fn dependencies_of(service: &Service) -> Vec<(&ServiceName, Dependence, Span)> {
         restart,
         required: true,
     };
-    let place = |key: &str| service.key_spans.get(key).copied().unwrap_or(service.span);
+    let place = |key: &str| service.key_spans.get(key).unwrap_or(service.span);
     if let Some(NetworkMode::Join(NamespaceRef::Service(name))) = &service.network_mode {
         found.push((name, implied(true), place("network_mode")));
     }

@@ -125,7 +125,7 @@ fn is_due(
     }
     Ok(match asked.unwrap_or(&service.pull_policy) {
         PullPolicy::Never | PullPolicy::Build => false,
-        PullPolicy::Missing if asked.is_some() || service.key_spans.contains_key("pull_policy") => {
+        PullPolicy::Missing if asked.is_some() || service.key_spans.get("pull_policy").is_some() => {
             context.runtime()?.image_id(reference)?.is_none()
         }
         PullPolicy::Missing | PullPolicy::Always | PullPolicy::Every(_) => true,

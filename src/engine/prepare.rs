@@ -99,7 +99,7 @@ fn wanted_service(
     template: Option<ContainerRequest>,
     shared: bool,
 ) -> WantedService {
-    let span = service.key_spans.get("image").copied().unwrap_or(service.span);
+    let span = service.key_spans.get("image").unwrap_or(service.span);
     WantedService {
         template,
         span: Some(service.span),

@@ -11,14 +11,14 @@ use super::schema::shape::{Object, Shape};
 use super::schema::{is_all, truncated, whole};
 use super::units;
 use crate::source::implied::Implied;
-use crate::source::node::{Mapping, Node, Value};
+use crate::source::node::{Entry, Mapping, Node, Text, Value};
 
 /// The node in canonical form; none when it says nothing (empty text, `false`, an empty list).
-pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
+pub(super) fn cast(node: Node, shape: &Shape) -> Option<Node> {
     match shape {
         Shape::Text | Shape::TextOrNull | Shape::Word(_) => {
             let says_nothing = node.is_null() || node.as_str() == Some("");
-            (!says_nothing).then(|| node.clone())
+            (!says_nothing).then_some(node)
         }
         Shape::NumberOrText | Shape::FlagOrText => text(node).filter(|text| text.as_str() != Some("")),
         Shape::Flag | Shape::StrictFlag => flag(node).filter(|node| node.as_bool() != Some(false)),
@@ -31,7 +31,7 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
         }
         Shape::IntegerOrText => text(node),
         Shape::DeviceCount => Some(match node.as_str() {
-            Some(text) if is_all(text) => replaced(node, Value::Int(-1)),
+            Some(text) if is_all(text) => node.turned_into(Value::Int(-1)),
             _ => integer(node),
         })
         .filter(|node| node.as_i64() != Some(0)),
@@ -43,17 +43,14 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
         Shape::Command => command(node),
         Shape::Texts | Shape::Set => texts(node),
         Shape::TextOrTexts | Shape::TextOrSet => match node.as_str() {
-            Some(_) => Some(replaced(node, Value::Seq(vec![node.clone()]))),
+            Some(_) => Some(node.remade(Value::Seq(vec![node.clone()]))),
             None => texts(node),
         },
         Shape::Probe => match node.as_str() {
-            Some(_) => Some(replaced(
-                node,
-                Value::Seq(vec![
-                    node.remade_text("CMD-SHELL").implied_by(Implied::ShellProbe),
-                    node.clone(),
-                ]),
-            )),
+            Some(_) => {
+                let shell = node.remade_text("CMD-SHELL").implied_by(Implied::ShellProbe);
+                Some(node.remade(Value::Seq(vec![shell, node.clone()])))
+            }
             None => texts(node),
         },
         Shape::Pairs(nulls) => pairs(node, *nulls),
@@ -62,18 +59,12 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
         Shape::TextLists => Some(text_lists(node)),
         Shape::TextMap | Shape::Options => map(node, &Shape::NumberOrText, true),
         Shape::Map(inner) => map(node, inner, false),
-        Shape::List(inner) | Shape::SetOf(inner) => {
-            let Some(items) = node.as_seq() else {
-                return Some(node.clone());
-            };
-            let items: Vec<Node> = items.iter().filter_map(|item| cast(item, inner)).collect();
-            (!items.is_empty()).then(|| replaced(node, Value::Seq(items)))
-        }
+        Shape::List(inner) | Shape::SetOf(inner) => items(node, inner),
         Shape::Object(object) => Some(self::object(node, object)),
         Shape::OrText(inner) | Shape::OrPort(inner) | Shape::OrNames(inner) if !node.is_scalar() => {
             cast(node, inner)
         }
-        Shape::OrText(_) | Shape::OrPort(_) | Shape::OrNames(_) => Some(node.clone()),
+        Shape::OrText(_) | Shape::OrPort(_) | Shape::OrNames(_) => Some(node),
         Shape::OrInteger(inner) => match node.as_map() {
             Some(_) => cast(node, inner),
             None => Some(integer(node)),
@@ -86,50 +77,68 @@ pub(super) fn cast(node: &Node, shape: &Shape) -> Option<Node> {
             }
         }
         Shape::External => match node.as_map() {
-            Some(_) => Some(node.clone()),
+            Some(_) => Some(node),
             None => flag(node).filter(|node| node.as_bool() != Some(false)),
         },
     }
 }
 
-/// The object's keys in printing order, then its extensions in theirs.
-pub(super) fn object(node: &Node, object: &Object) -> Node {
-    let Some(mapping) = node.as_map() else {
-        return node.clone();
+/// The items that say something; none when no item does.
+fn items(mut node: Node, inner: &Shape) -> Option<Node> {
+    let Some(items) = node.as_seq_mut() else {
+        return Some(node);
     };
-    let mut out = Mapping::new();
-    for key in object.keys {
-        match mapping.entry(key.name) {
-            Some(entry) => {
-                if let Some(value) = cast(&entry.node, &key.shape) {
-                    out.insert(key.name, entry.key_span, value);
-                } else if object.always.contains(&key.name) {
-                    out.insert(key.name, entry.key_span, entry.node.remade(Value::Null));
-                }
-            }
-            None if object.always.contains(&key.name) => {
-                let unsaid = Node::null(node.span).implied_by(Implied::ImageDecides);
-                out.insert(key.name, node.span, unsaid);
-            }
-            None => {}
-        }
-    }
-    for (name, entry) in mapping
-        .entries()
-        .filter(|(name, _)| name.starts_with("x-") && object.shape(name).is_none())
-    {
-        out.insert(name, entry.key_span, entry.node.clone());
-    }
-    replaced(node, Value::Map(out))
+    let items: Vec<Node> = std::mem::take(items)
+        .into_iter()
+        .filter_map(|item| cast(item, inner))
+        .collect();
+    (!items.is_empty()).then(|| node.turned_into(Value::Seq(items)))
 }
 
-/// Another value at the same place, with the same history.
-pub(super) fn replaced(node: &Node, value: Value) -> Node {
-    node.remade(value)
+/// The object's keys in printing order, then its extensions in theirs.
+pub(super) fn object(mut node: Node, object: &Object) -> Node {
+    let Some(mapping) = node.as_map_mut() else {
+        return node;
+    };
+    // An extension stands behind every key; what is neither was refused.
+    let mut ranked: Vec<(usize, Text, Entry)> = std::mem::take(mapping)
+        .into_entries()
+        .filter_map(|(name, entry)| match object.rank(&name) {
+            Some(rank) => Some((rank, name, entry)),
+            None => name.starts_with("x-").then_some((object.keys.len(), name, entry)),
+        })
+        .collect();
+    for name in object.always {
+        if let Some(rank) = object
+            .rank(name)
+            .filter(|rank| ranked.iter().all(|(known, ..)| known != rank))
+        {
+            let unsaid = Node::null(node.span).implied_by(Implied::ImageDecides);
+            let entry = Entry {
+                key_span: node.span,
+                node: unsaid,
+            };
+            ranked.push((rank, Text::new_static(name), entry));
+        }
+    }
+    ranked.sort_by_key(|(rank, ..)| *rank);
+    let entries = ranked.into_iter().filter_map(|(rank, name, mut entry)| {
+        let Some(key) = object.keys.get(rank) else {
+            return Some((name, entry));
+        };
+        let nothing = object
+            .always
+            .contains(&key.name)
+            .then(|| entry.node.remade(Value::Null));
+        entry.node = cast(entry.node, &key.shape).or(nothing)?;
+        Some((name, entry))
+    });
+    let cast = Mapping::of_distinct(entries.collect());
+    node.turned_into(Value::Map(cast))
 }
 
 /// A scalar as text: numbers lose the way they were written (`0x10` is `16`).
-fn text(node: &Node) -> Option<Node> {
+fn text(node: Node) -> Option<Node> {
     let text = match &node.value {
         Value::Null => return None,
         Value::Bool(value) => value.to_string(),
@@ -139,9 +148,9 @@ fn text(node: &Node) -> Option<Node> {
             Some(Ok(whole)) => whole.to_string(),
             _ => go_number(*value),
         },
-        Value::String(_) | Value::Seq(_) | Value::Map(_) => return Some(node.clone()),
+        Value::String(_) | Value::Seq(_) | Value::Map(_) => return Some(node),
     };
-    Some(replaced(node, Value::String(text.into())))
+    Some(node.turned_into(Value::String(text.into())))
 }
 
 /// A float as Go's `%v` prints it: the shortest digits, with an exponent from 1e6 up and below 1e-4.
@@ -165,48 +174,49 @@ fn go_number(value: f64) -> String {
     value.to_string()
 }
 
-fn flag(node: &Node) -> Option<Node> {
+fn flag(node: Node) -> Option<Node> {
     match &node.value {
         Value::Null => None,
         Value::String(text) => Some(match units::parse_bool(text) {
-            Some((value, _)) => replaced(node, Value::Bool(value)),
-            None => node.clone(),
+            Some((value, _)) => node.turned_into(Value::Bool(value)),
+            None => node,
         }),
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => {
-            Some(node.clone())
-        }
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => Some(node),
     }
 }
 
-fn integer(node: &Node) -> Node {
+fn integer(node: Node) -> Node {
     let value = match &node.value {
         Value::Float(value) => truncated(*value),
         Value::String(text) => text.parse().ok(),
         Value::Int(value) => Some(*value),
         Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => None,
     };
-    value.map_or_else(|| node.clone(), |value| replaced(node, Value::Int(value)))
+    match value {
+        Some(value) => node.turned_into(Value::Int(value)),
+        None => node,
+    }
 }
 
 /// Numbers the reference keeps in single precision; whole ones print without a point.
-fn decimal(node: &Node) -> Node {
+fn decimal(node: Node) -> Node {
     let text = match &node.value {
         Value::Int(_) => return integer(node),
         Value::Float(value) => value.to_string(),
         Value::String(text) => text.to_string(),
-        Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => return node.clone(),
+        Value::Null | Value::Bool(_) | Value::Seq(_) | Value::Map(_) => return node,
     };
     let shortest = text
         .parse::<f32>()
         .ok()
         .and_then(|value| value.to_string().parse::<f64>().ok());
     match shortest {
-        Some(value) => replaced(node, whole(value).map_or(Value::Float(value), Value::Int)),
-        None => node.clone(),
+        Some(value) => node.turned_into(whole(value).map_or(Value::Float(value), Value::Int)),
+        None => node,
     }
 }
 
-fn bytes(node: &Node) -> Option<Node> {
+fn bytes(node: Node) -> Option<Node> {
     let value = match &node.value {
         Value::Int(value) => Some(*value),
         // The reference knows whole numbers and texts; what else the schema allows is read as nothing.
@@ -216,51 +226,47 @@ fn bytes(node: &Node) -> Option<Node> {
     };
     match value {
         Some(0) => None,
-        Some(value) => Some(replaced(node, Value::String(value.to_string().into()))),
-        None => Some(node.clone()),
+        Some(value) => Some(node.turned_into(Value::String(value.to_string().into()))),
+        None => Some(node),
     }
 }
 
-fn duration(node: &Node) -> Node {
+fn duration(node: Node) -> Node {
     match node.as_str().map(units::parse_duration) {
-        Some(Ok(duration)) => replaced(node, Value::String(units::print_duration(duration).into())),
-        _ => node.clone(),
+        Some(Ok(duration)) => node.turned_into(Value::String(units::print_duration(duration).into())),
+        _ => node,
     }
 }
 
-fn mode(node: &Node) -> Node {
+fn mode(node: Node) -> Node {
     let mode = match &node.value {
         Value::Int(value) => u32::try_from(*value).ok(),
         Value::String(text) => units::parse_mode(text).ok(),
         Value::Null | Value::Bool(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => None,
     };
     match mode {
-        Some(mode) => replaced(node, Value::String(format!("0{mode:o}").into())),
-        None => node.clone(),
+        Some(mode) => node.turned_into(Value::String(format!("0{mode:o}").into())),
+        None => node,
     }
 }
 
-fn command(node: &Node) -> Option<Node> {
+fn command(node: Node) -> Option<Node> {
     match &node.value {
         Value::Null => None,
         Value::String(text) => Some(match command_line::split(text) {
             Ok(line) => {
                 let words = line.words.into_iter().map(|word| node.remade_text(word));
-                replaced(node, Value::Seq(words.collect()))
+                node.remade(Value::Seq(words.collect()))
             }
-            Err(_) => node.clone(),
+            Err(_) => node,
         }),
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => {
-            Some(node.clone())
-        }
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Seq(_) | Value::Map(_) => Some(node),
     }
 }
 
-fn texts(node: &Node) -> Option<Node> {
-    match node.as_seq() {
-        Some([]) => None,
-        _ => Some(node.clone()),
-    }
+fn texts(node: Node) -> Option<Node> {
+    let says_nothing = node.as_seq().is_some_and(<[Node]>::is_empty);
+    (!says_nothing).then_some(node)
 }
 
 #[cfg(test)]

@@ -34,7 +34,6 @@ use super::project::Project;
 use super::schema::{CONFIG, SECRET};
 use crate::diagnostic::Diagnostics;
 use crate::source::node::Node;
-use crate::source::path::NodePath;
 
 /// What the tree alone does not say.
 #[derive(Clone, Copy)]
@@ -53,7 +52,7 @@ impl Project {
     /// Reads a normalised tree. No project comes out when a finding is an error.
     pub fn decode(root: &Node, context: Context<'_>) -> (Option<Self>, Diagnostics) {
         let mut findings = Diagnostics::new();
-        let file = Fields::new(root, NodePath::root());
+        let file = Fields::of(root);
         let mut project = Self {
             name: ProjectName::new(context.project),
             directory: context.directory.to_owned(),

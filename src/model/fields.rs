@@ -2,6 +2,7 @@
 //! **Invariant:** the schema was checked before, so a value of another kind is as good as absent.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -16,15 +17,40 @@ use crate::source::span::Span;
 pub(in crate::model) struct Fields<'a> {
     node: &'a Node,
     key_span: Span,
-    path: NodePath,
+    way: Way<'a>,
+}
+
+/// The last steps from the root to a mapping, and the way before them: a path is only made for a finding.
+#[derive(Clone, Default)]
+struct Way<'a>(Option<Rc<(Way<'a>, Step<'a>)>>);
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Key(&'a str),
+    Index(usize),
+}
+
+impl<'a> Way<'a> {
+    fn then(&self, step: Step<'a>) -> Self {
+        Self(Some(Rc::new((self.clone(), step))))
+    }
+
+    fn path(&self) -> NodePath {
+        match self.0.as_deref() {
+            None => NodePath::root(),
+            Some((before, Step::Key(key))) => before.path().key(key),
+            Some((before, Step::Index(index))) => before.path().index(*index),
+        }
+    }
 }
 
 impl<'a> Fields<'a> {
-    pub(in crate::model) fn new(node: &'a Node, path: NodePath) -> Self {
+    /// The mapping at the root of a tree.
+    pub(in crate::model) fn of(root: &'a Node) -> Self {
         Self {
-            node,
-            key_span: node.span,
-            path,
+            node: root,
+            key_span: root.span,
+            way: Way::default(),
         }
     }
 
@@ -38,8 +64,8 @@ impl<'a> Fields<'a> {
     }
 
     /// Where the mapping is, for messages.
-    pub(in crate::model) fn path(&self) -> &NodePath {
-        &self.path
+    pub(in crate::model) fn path(&self) -> NodePath {
+        self.way.path()
     }
 
     /// Where the mapping's own key stands, or the mapping itself in a list.
@@ -77,55 +103,55 @@ impl<'a> Fields<'a> {
     }
 
     /// The mapping under a key.
-    pub(in crate::model) fn child(&self, key: &str) -> Option<Fields<'a>> {
+    pub(in crate::model) fn child(&self, key: &'static str) -> Option<Self> {
         let entry = self.mapping()?.entry(key)?;
         entry.node.as_map()?;
-        Some(Fields {
+        Some(Self {
             node: &entry.node,
             key_span: entry.key_span,
-            path: self.path.key(key),
+            way: self.way.then(Step::Key(key)),
         })
     }
 
     /// The members of the mapping under a key, a `null` one as an empty mapping.
     pub(in crate::model) fn members(
         &self,
-        key: &str,
-    ) -> impl Iterator<Item = (&'a str, Fields<'a>)> + use<'a> {
-        let path = self.path.key(key);
-        let entries = self
-            .get(key)
-            .and_then(Node::as_map)
-            .into_iter()
-            .flat_map(Mapping::entries);
-        entries.map(move |(name, entry)| {
-            let fields = Fields {
-                node: &entry.node,
-                key_span: entry.key_span,
-                path: path.key(name),
-            };
-            (name, fields)
+        key: &'static str,
+    ) -> impl Iterator<Item = (&'a str, Self)> + use<'a> {
+        let mapping = self.get(key).and_then(Node::as_map);
+        let below = mapping.map(|mapping| (mapping, self.way.then(Step::Key(key))));
+        below.into_iter().flat_map(|(mapping, way)| {
+            mapping.entries().map(move |(name, entry)| {
+                let fields = Self {
+                    node: &entry.node,
+                    key_span: entry.key_span,
+                    way: way.then(Step::Key(name)),
+                };
+                (name, fields)
+            })
         })
     }
 
     /// One member of the mapping under a key, a `null` one as an empty mapping.
-    pub(in crate::model) fn member(&self, key: &str, name: &str) -> Option<Fields<'a>> {
+    pub(in crate::model) fn member(&self, key: &'static str, name: &'a str) -> Option<Self> {
         let entry = self.get(key)?.as_map()?.entry(name)?;
-        Some(Fields {
+        Some(Self {
             node: &entry.node,
             key_span: entry.key_span,
-            path: self.path.key(key).key(name),
+            way: self.way.then(Step::Key(key)).then(Step::Key(name)),
         })
     }
 
     /// The mappings of the list under a key.
-    pub(in crate::model) fn items(&self, key: &str) -> impl Iterator<Item = Fields<'a>> + use<'a> {
-        let path = self.path.key(key);
-        let items = self.get(key).and_then(Node::as_seq).unwrap_or_default();
-        items.iter().enumerate().map(move |(at, node)| Fields {
-            node,
-            key_span: node.span,
-            path: path.index(at),
+    pub(in crate::model) fn items(&self, key: &'static str) -> impl Iterator<Item = Self> + use<'a> {
+        let list = self.get(key).and_then(Node::as_seq);
+        let below = list.map(|items| (items, self.way.then(Step::Key(key))));
+        below.into_iter().flat_map(|(items, way)| {
+            items.iter().enumerate().map(move |(at, node)| Self {
+                node,
+                key_span: node.span,
+                way: way.then(Step::Index(at)),
+            })
         })
     }
 

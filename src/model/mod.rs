@@ -14,6 +14,7 @@ mod expand;
 mod fields;
 pub mod file_object;
 pub mod health;
+pub mod key_span;
 pub mod load;
 pub mod mount;
 pub mod name;

@@ -72,7 +72,7 @@ pub fn normalise(root: &Node, context: Context<'_>) -> (Node, Diagnostics) {
     if context.raw {
         return (root, findings);
     }
-    let mut root = cast::object(&root, &FILE);
+    let mut root = cast::object(root, &FILE);
     if let Some(file) = root.as_map_mut() {
         if context.environment {
             implied::environment(file, context.lookup);

@@ -11,12 +11,11 @@ use super::name::ServiceName;
 use super::project::Project;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::source::node::Node;
-use crate::source::path::NodePath;
 
 /// The services that are on: those without profiles, and those with a profile asked for. `*` is every profile.
 /// Naming a service asks for its profiles.
 pub fn enabled(root: &Node, profiles: &[String], named: &[String]) -> BTreeSet<String> {
-    let file = Fields::new(root, NodePath::root());
+    let file = Fields::of(root);
     let services: BTreeMap<&str, Vec<String>> = file
         .members("services")
         .map(|(name, service)| (name, service.texts("profiles")))
@@ -43,7 +42,7 @@ pub fn selected(root: &Node, enabled: &BTreeSet<String>, named: &[String]) -> BT
     if named.is_empty() {
         return enabled.clone();
     }
-    let file = Fields::new(root, NodePath::root());
+    let file = Fields::of(root);
     let dependencies: BTreeMap<&str, Vec<&str>> = file
         .members("services")
         .map(|(name, service)| {
@@ -101,18 +100,18 @@ pub(super) fn used_resources(
         BTreeSet::new(),
         BTreeSet::new(),
     );
-    let file = Fields::new(root, NodePath::root());
+    let file = Fields::of(root);
     for (_, service) in file
         .members("services")
         .filter(|(name, _)| services.contains(*name))
     {
-        let names = |key: &str| {
+        let names = |key: &'static str| {
             service
                 .members(key)
                 .map(|(name, _)| name.to_owned())
                 .collect::<Vec<_>>()
         };
-        let sources = |parent: &Fields<'_>, key: &str| {
+        let sources = |parent: &Fields<'_>, key: &'static str| {
             parent
                 .items(key)
                 .filter_map(|item| item.owned("source"))

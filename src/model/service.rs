@@ -12,6 +12,7 @@ use super::deploy::Deploy;
 use super::develop::WatchRule;
 use super::file_object::FileMount;
 use super::health::Healthcheck;
+use super::key_span::KeySpans;
 use super::mount::Mount;
 use super::name::{NetworkKey, ServiceName};
 use super::port::Port;
@@ -25,8 +26,8 @@ pub struct Service {
     pub name: ServiceName,
     /// Where the key stands.
     pub span: Span,
-    /// Spans of keys that later stages complain about, by key (`image`, `network_mode`, `deploy.resources.limits.memory`).
-    pub key_spans: IndexMap<String, Span>,
+    /// Where its keys stand, for later stages that complain about one.
+    pub key_spans: KeySpans,
     /// `image:`; a service with only `build` gets `<project>-<service>` when lowered.
     pub image: Option<String>,
     /// `build:`.

@@ -21,20 +21,19 @@ use super::profile;
 use super::snippet;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::node::Node;
-use crate::source::path::NodePath;
 use crate::source::span::Span;
 
 /// Checks of the merged tree, before it is brought to its canonical form: what configs and secrets are made of.
 pub fn sources(root: &Node) -> Diagnostics {
     let mut findings = Diagnostics::new();
-    resource::sources(&Fields::new(root, NodePath::root()), &mut findings);
+    resource::sources(&Fields::of(root), &mut findings);
     findings
 }
 
 /// Checks each part by itself: what a volume, config, secret, network or port may say.
 pub fn parts(root: &Node) -> Diagnostics {
     let mut findings = Diagnostics::new();
-    let file = Fields::new(root, NodePath::root());
+    let file = Fields::of(root);
     resource::check(&file, &mut findings);
     for (_, service) in file.members("services") {
         resource::service(&service, &mut findings);
@@ -45,7 +44,7 @@ pub fn parts(root: &Node) -> Diagnostics {
 /// Checks the parts against each other, for the services that are on.
 pub fn consistency(root: &Node, enabled: &BTreeSet<String>) -> Diagnostics {
     let mut findings = Diagnostics::new();
-    let file = Fields::new(root, NodePath::root());
+    let file = Fields::of(root);
     for (name, service) in file
         .members("services")
         .filter(|(name, _)| enabled.contains(*name))
@@ -75,7 +74,7 @@ fn dependencies<'a>(file: &Fields<'a>, enabled: &BTreeSet<String>) -> IndexMap<(
 /// Warns about what is valid but hardly meant.
 pub fn doubts(root: &Node, enabled: &BTreeSet<String>) -> Diagnostics {
     let mut findings = Diagnostics::new();
-    let file = Fields::new(root, NodePath::root());
+    let file = Fields::of(root);
     doubtful::check(&file, enabled, &mut findings);
     let everyone = file
         .members("services")
@@ -88,7 +87,7 @@ pub fn doubts(root: &Node, enabled: &BTreeSet<String>) -> Diagnostics {
 /// Notes on what could be better.
 pub fn notes(root: &Node) -> Diagnostics {
     let mut findings = Diagnostics::new();
-    improvable::check(&Fields::new(root, NodePath::root()), &mut findings);
+    improvable::check(&Fields::of(root), &mut findings);
     findings
 }
 

@@ -153,7 +153,7 @@ fn write_entries<'a, T: 'a>(
             out.extend(std::iter::repeat_n(' ', indent));
         }
         if let Some(key) = key {
-            out.push_str(&scalar::key_and_colon(key, indent));
+            scalar::push_key(out, key, indent);
             write(out, item, indent + 2, false);
         } else {
             out.push_str("- ");
@@ -191,7 +191,9 @@ mod tests {
 
     #[test]
     fn what_has_no_usual_form_reads_back() {
-        for text in ["\n\n\t\tb\n", " \n\ta", "\n\ta\n b\n"] {
+        for text in ["\n\n\t\tb\n", " \n\ta", "\n\ta\n b\n", "\nd: 'x'\n"] {
+            let alone = Node::string(text, parse("a").span);
+            assert_eq!(parse(&yaml(&alone)), alone, "{}", yaml(&alone));
             let mut mapping = Mapping::new();
             let place = parse("a").span;
             mapping.insert("k".repeat(1100), place, Node::string(text, place));

@@ -45,6 +45,13 @@ impl Mapping {
         Self::default()
     }
 
+    /// The mapping of these entries, whose keys differ.
+    pub fn of_distinct(entries: Vec<(Text, Entry)>) -> Self {
+        let mut mapping = Self { entries, index: None };
+        mapping.reindex();
+        mapping
+    }
+
     /// Number of keys.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -179,6 +179,22 @@ impl Node {
         }
     }
 
+    /// This node with another value: same place, same history, no tag.
+    #[must_use]
+    pub fn turned_into(mut self, value: Value) -> Self {
+        self.value = value;
+        self.tag = None;
+        self.forget_spelling();
+        self
+    }
+
+    /// From now on it is printed as its value, not as it was written.
+    pub fn forget_spelling(&mut self) {
+        if let Some(history) = self.history.as_mut().filter(|history| history.raw.is_some()) {
+            Arc::make_mut(history).raw = None;
+        }
+    }
+
     /// Another value made of this one: same place, same history, no tag.
     #[must_use]
     pub fn remade(&self, value: Value) -> Self {

@@ -318,5 +318,5 @@ fn logging(service: &Service, diagnostics: &mut Diagnostics) -> LogRequest {
 
 /// Where a key of the service stands, else the service.
 fn place(service: &Service, key: &str) -> Span {
-    service.key_spans.get(key).copied().unwrap_or(service.span)
+    service.key_spans.get(key).unwrap_or(service.span)
 }

@@ -1,10 +1,10 @@
 //! Mappings in canonical form: a checked mapping or list comes in, sorted pairs or a sorted list go out.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::{cast, replaced, text};
+use super::{cast, text};
 use crate::model::schema::shape::Shape;
 use crate::source::implied::Implied;
-use crate::source::node::{Entry, Mapping, Node, Text, Value};
+use crate::source::node::{Mapping, Node, Text, Value};
 use crate::source::span::Span;
 
 /// A mapping from pairs sorted by name, as the reference prints every mapping; of equal names the last counts.
@@ -17,7 +17,7 @@ pub(in crate::model) fn sorted(pairs: impl IntoIterator<Item = (impl Into<Text>,
     mapping
 }
 
-pub(super) fn pairs(node: &Node, nulls: bool) -> Option<Node> {
+pub(super) fn pairs(mut node: Node, nulls: bool) -> Option<Node> {
     let absent = |named: &Node| {
         let nothing = if nulls {
             named.remade(Value::Null)
@@ -26,34 +26,33 @@ pub(super) fn pairs(node: &Node, nulls: bool) -> Option<Node> {
         };
         nothing.implied_by(Implied::NoValue)
     };
-    let pairs: Vec<(Text, Span, Node)> = match &node.value {
-        Value::Map(mapping) => mapping
-            .entries()
-            .map(|(name, Entry { key_span, node })| {
-                (name.into(), *key_span, text(node).unwrap_or_else(|| absent(node)))
-            })
-            .collect(),
-        Value::Seq(items) => items
-            .iter()
-            .filter_map(|item| item.as_str().map(|text| (item, text)))
-            .map(|(item, text)| match text.split_once('=') {
-                Some((name, value)) => (
-                    name.into(),
-                    item.span,
-                    replaced(item, Value::String(value.into())),
-                ),
-                None => (text.into(), item.span, absent(item)),
-            })
-            .collect(),
+    let pairs = match &mut node.value {
+        Value::Map(mapping) => {
+            let mut mapping = std::mem::take(mapping);
+            for value in mapping.values_mut() {
+                let written = std::mem::replace(value, Node::null(value.span));
+                let nothing = absent(&written);
+                *value = text(written).unwrap_or(nothing);
+            }
+            mapping.sort();
+            mapping
+        }
+        Value::Seq(items) => {
+            let texts = items.iter().filter_map(|item| Some((item, item.as_str()?)));
+            sorted(texts.map(|(item, text)| match text.split_once('=') {
+                Some((name, value)) => (name, item.span, item.remade(Value::String(value.into()))),
+                None => (text, item.span, absent(item)),
+            }))
+        }
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
-            return Some(node.clone());
+            return Some(node);
         }
     };
-    (!pairs.is_empty()).then(|| replaced(node, Value::Map(sorted(pairs))))
+    (!pairs.is_empty()).then(|| node.turned_into(Value::Map(pairs)))
 }
 
 /// `host=address` sorted by host, addresses of one host in their order; brackets of IPv6 addresses are dropped.
-pub(super) fn hosts(node: &Node) -> Option<Node> {
+pub(super) fn hosts(node: Node) -> Option<Node> {
     let mut found: Vec<(String, String, &Node)> = Vec::new();
     match &node.value {
         Value::Seq(items) => {
@@ -77,7 +76,7 @@ pub(super) fn hosts(node: &Node) -> Option<Node> {
             }
         }
         Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => {
-            return Some(node.clone());
+            return Some(node);
         }
     }
     found.sort_by(|left, right| left.0.cmp(&right.0));
@@ -88,11 +87,11 @@ pub(super) fn hosts(node: &Node) -> Option<Node> {
             written.remade_text(format!("{host}={}", bare.unwrap_or(&address)))
         })
         .collect();
-    (!items.is_empty()).then(|| replaced(node, Value::Seq(items)))
+    (!items.is_empty()).then(|| node.turned_into(Value::Seq(items)))
 }
 
 /// `default`, or `id=path`, sorted by id.
-pub(super) fn ssh(node: &Node) -> Option<Node> {
+pub(super) fn ssh(node: Node) -> Option<Node> {
     let keys = pairs(node, true)?;
     let mapping = keys.as_map()?;
     let items = mapping.iter().map(|(id, value)| {
@@ -100,34 +99,39 @@ pub(super) fn ssh(node: &Node) -> Option<Node> {
         let text = path.map_or_else(|| id.to_owned(), |path| format!("{id}={path}"));
         value.remade_text(text)
     });
-    Some(replaced(node, Value::Seq(items.collect())))
+    let items = items.collect();
+    Some(keys.turned_into(Value::Seq(items)))
 }
 
-pub(super) fn text_lists(node: &Node) -> Node {
-    let Some(mapping) = node.as_map() else {
-        return node.clone();
+pub(super) fn text_lists(mut node: Node) -> Node {
+    let Some(mapping) = node.as_map_mut() else {
+        return node;
     };
-    let lists = mapping.entries().map(|(name, entry)| {
-        let value = &entry.node;
+    let mut lists = std::mem::take(mapping);
+    for value in lists.values_mut() {
         let single = std::slice::from_ref(value);
-        let items = value.as_seq().unwrap_or(single).iter().filter_map(text);
-        (name, entry.key_span, value.remade(Value::Seq(items.collect())))
-    });
-    replaced(node, Value::Map(sorted(lists)))
+        let items = value.as_seq().unwrap_or(single).iter().cloned().filter_map(text);
+        *value = value.remade(Value::Seq(items.collect()));
+    }
+    lists.sort();
+    node.turned_into(Value::Map(lists))
 }
 
 /// Values sorted by name; an empty one stays as `null`, or as an empty text.
-pub(super) fn map(node: &Node, inner: &Shape, empty_text: bool) -> Option<Node> {
-    let Some(mapping) = node.as_map() else {
-        return Some(node.clone());
+pub(super) fn map(mut node: Node, inner: &Shape, empty_text: bool) -> Option<Node> {
+    let Some(mapping) = node.as_map_mut() else {
+        return Some(node);
     };
-    let pairs = mapping.entries().map(|(name, entry)| {
-        let value = cast(&entry.node, inner).unwrap_or_else(|| match empty_text {
-            true => entry.node.remade_text(""),
-            false if matches!(inner, Shape::Text) => entry.node.remade_text(""),
-            false => entry.node.remade(Value::Null),
-        });
-        (name, entry.key_span, value)
-    });
-    (!mapping.is_empty()).then(|| replaced(node, Value::Map(sorted(pairs))))
+    let mut values = std::mem::take(mapping);
+    for value in values.values_mut() {
+        let written = std::mem::replace(value, Node::null(value.span));
+        let nothing = if empty_text || matches!(inner, Shape::Text) {
+            written.remade_text("")
+        } else {
+            written.remade(Value::Null)
+        };
+        *value = cast(written, inner).unwrap_or(nothing);
+    }
+    values.sort();
+    (!values.is_empty()).then(|| node.turned_into(Value::Map(values)))
 }

@@ -35,7 +35,7 @@ pub(super) fn watch(service: &Fields<'_>) -> Vec<WatchRule> {
         .collect()
 }
 
-pub(super) fn hooks(service: &Fields<'_>, key: &str) -> Vec<Hook> {
+pub(super) fn hooks(service: &Fields<'_>, key: &'static str) -> Vec<Hook> {
     service.items(key).map(|item| hook(&item)).collect()
 }
 

@@ -38,7 +38,7 @@ pub(super) fn decode(
 /// The `configs:` or `secrets:` of a service; a relative target is below `directory`.
 pub(super) fn mounts(
     service: &Fields<'_>,
-    key: &str,
+    key: &'static str,
     directory: &str,
     findings: &mut Diagnostics,
 ) -> Vec<FileMount> {

@@ -13,7 +13,6 @@ use crate::model::fields::Fields;
 use crate::model::name::{NetworkKey, ServiceName};
 use crate::model::schema::SERVICE;
 use crate::model::service::{Condition, Dependency, Logging, Service};
-use crate::source::span::Span;
 
 pub(super) fn decode(name: &str, fields: &Fields<'_>, findings: &mut Diagnostics) -> Service {
     unsupported::check(fields, &SERVICE, findings);
@@ -30,7 +29,7 @@ pub(super) fn decode(name: &str, fields: &Fields<'_>, findings: &mut Diagnostics
     Service {
         name: ServiceName::new(name),
         span: fields.span(),
-        key_spans: key_spans(fields),
+        key_spans: fields.keys().collect(),
         image: fields.owned("image"),
         build: fields.child("build").map(|build| build::decode(&build, findings)),
         pull_policy: start::pull_policy(fields, findings),
@@ -108,38 +107,6 @@ pub(super) fn decode(name: &str, fields: &Fields<'_>, findings: &mut Diagnostics
         mac_address: fields.owned("mac_address"),
         runtime: fields.owned("runtime"),
     }
-}
-
-/// Every key of the service, and those below `deploy` that other keys may contradict.
-fn key_spans(fields: &Fields<'_>) -> IndexMap<String, Span> {
-    let mut spans: IndexMap<String, Span> = fields.keys().map(|(key, span)| (key.to_owned(), span)).collect();
-    let mut nested = |parent: &Fields<'_>, prefix: &str| {
-        for (key, span) in parent.keys() {
-            spans.insert(format!("{prefix}.{key}"), span);
-        }
-    };
-    if let Some(deploy) = fields.child("deploy") {
-        nested(&deploy, "deploy");
-        if let Some(limits) = deploy
-            .child("resources")
-            .and_then(|resources| resources.child("limits"))
-        {
-            nested(&limits, "deploy.resources.limits");
-        }
-    }
-    for parent in [
-        "build",
-        "healthcheck",
-        "logging",
-        "depends_on",
-        "networks",
-        "environment",
-    ] {
-        if let Some(child) = fields.child(parent) {
-            nested(&child, parent);
-        }
-    }
-    spans
 }
 
 fn dependencies(fields: &Fields<'_>) -> IndexMap<ServiceName, Dependency> {

@@ -13,7 +13,7 @@ use crate::source::span::Span;
 /// Finds every key of a normalised mapping, and of those below it, that its table leaves out.
 pub(super) fn check(fields: &Fields<'_>, object: &'static Object, findings: &mut Diagnostics) {
     let mut walk = Walk {
-        base: fields.path(),
+        base: fields,
         steps: Vec::new(),
         findings,
     };
@@ -29,7 +29,7 @@ enum Step<'a> {
 
 /// Paths are only made for findings: most projects have none.
 struct Walk<'a> {
-    base: &'a NodePath,
+    base: &'a Fields<'a>,
     steps: Vec<Step<'a>>,
     findings: &'a mut Diagnostics,
 }
@@ -79,12 +79,10 @@ impl<'a> Walk<'a> {
     }
 
     fn path(&self) -> NodePath {
-        self.steps
-            .iter()
-            .fold(self.base.clone(), |path, step| match step {
-                Step::Key(name) => path.key(name),
-                Step::Index(index) => path.index(*index),
-            })
+        self.steps.iter().fold(self.base.path(), |path, step| match step {
+            Step::Key(name) => path.key(name),
+            Step::Index(index) => path.index(*index),
+        })
     }
 }
 

@@ -122,12 +122,19 @@ fn shaped(node: &mut Node, shape: &Shape, view: View) {
 
 /// The order of go-yaml: runs of digits count as numbers, and letters come after everything else but digits before them.
 fn natural(left: &str, right: &str) -> Ordering {
-    let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
-    let Some(at) = left.iter().zip(&right).position(|(left, right)| left != right) else {
-        return left.len().cmp(&right.len());
+    let mut others = right.chars();
+    let differing = left.char_indices().find_map(|(at, l)| match others.next() {
+        Some(r) if r == l => None,
+        r => Some((at, l, r)),
+    });
+    let (at, l, r) = match differing {
+        Some((at, l, Some(r))) => (at, l, r),
+        Some((_, _, None)) => return Ordering::Greater,
+        None if others.next().is_some() => return Ordering::Less,
+        None => return Ordering::Equal,
     };
-    let (l, r) = (left[at], right[at]);
-    let after_digit = at > 0 && left[at - 1].is_numeric();
+    let common = &left[..at];
+    let after_digit = common.ends_with(char::is_numeric);
     match (l.is_alphabetic(), r.is_alphabetic()) {
         (true, true) => return l.cmp(&r),
         (true, false) if after_digit => return Ordering::Less,
@@ -137,17 +144,18 @@ fn natural(left: &str, right: &str) -> Ordering {
         (false, false) => {}
     }
     // Zeros count when they stand behind another digit of the same number.
-    let common = &left[..at];
-    let behind = common.iter().rev().take_while(|c| c.is_ascii_digit());
-    let inside = (l == '0' || r == '0') && behind.into_iter().any(|c| *c != '0');
-    let number = |text: &[char]| {
-        let digits = text[at..].iter().take_while(|c| c.is_ascii_digit());
+    let behind = common.bytes().rev().take_while(u8::is_ascii_digit);
+    let inside = (l == '0' || r == '0') && behind.into_iter().any(|digit| digit != b'0');
+    let number = |text: &str| {
+        let digits = text.bytes().skip(at).take_while(u8::is_ascii_digit);
         digits.fold((u64::from(inside), 0_usize), |(value, length), digit| {
-            let digit = u64::from(digit.to_digit(10).unwrap_or_default());
-            (value.wrapping_mul(10).wrapping_add(digit), length + 1)
+            (
+                value.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')),
+                length + 1,
+            )
         })
     };
-    number(&left).cmp(&number(&right)).then_with(|| l.cmp(&r))
+    number(left).cmp(&number(right)).then_with(|| l.cmp(&r))
 }
 
 #[cfg(test)]

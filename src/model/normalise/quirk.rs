@@ -3,7 +3,6 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::print::View;
-use crate::model::cast::replaced;
 use crate::source::node::{Mapping, Node, Value};
 
 /// Device rates in JSON, limits of nothing, and the options of address management, which are not printed.
@@ -30,7 +29,7 @@ pub(super) fn apply(root: &mut Node, view: View) {
 pub(super) fn plain_numbers(root: &mut Node) {
     root.walk_mut(&mut |node| {
         if matches!(node.value, Value::Int(_) | Value::Float(_) | Value::Bool(_)) {
-            *node = replaced(node, node.value.clone());
+            node.forget_spelling();
         }
     });
 }
@@ -47,9 +46,9 @@ fn members<'a>(node: &'a mut Node, key: &str) -> impl Iterator<Item = &'a mut No
 /// A single 0 counts as soft and hard 0, which YAML always has both of and JSON only when they are not 0.
 fn ulimit(limit: &mut Node, view: View) {
     let span = limit.span;
-    let nothing = replaced(limit, Value::Int(0));
+    let nothing = limit.remade(Value::Int(0));
     if limit.as_i64() == Some(0) {
-        *limit = replaced(limit, Value::Map(Mapping::new()));
+        *limit = limit.remade(Value::Map(Mapping::new()));
     }
     let Some(limits) = limit.as_map_mut().filter(|_| view == View::Yaml) else {
         return;

@@ -143,9 +143,14 @@ pub(in crate::model) const fn key(name: &'static str, shape: Shape) -> Key {
 }
 
 impl Object {
+    /// Where a key stands among the others, from 0.
+    pub(in crate::model) fn rank(&self, name: &str) -> Option<usize> {
+        self.keys.iter().position(|key| key.name == name)
+    }
+
     /// A key by its name.
     pub(in crate::model) fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.iter().find(|key| key.name == name)
+        self.keys.get(self.rank(name)?)
     }
 
     /// The shape of a key.

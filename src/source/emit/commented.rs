@@ -37,7 +37,7 @@ impl Printer<'_> {
     }
 
     fn pair(&mut self, key: &str, entry: &Entry, indent: usize, comment: Option<&str>) {
-        self.out.push_str(&scalar::key_and_colon(key, indent));
+        scalar::push_key(&mut self.out, key, indent);
         self.value(&entry.node, indent + 2, comment);
     }
 

@@ -13,7 +13,8 @@ pub(super) fn value(text: &str, indent: usize) -> Cow<'_, str> {
     }
     let form = Form::of(text);
     if text.contains('\n') {
-        if form.block {
+        // What stands alone in a file has no line above that its depth could be counted from.
+        if form.block && indent > 0 {
             return Cow::Owned(literal(text, indent));
         }
         return Cow::Owned(double_quoted(text));
@@ -25,14 +26,17 @@ pub(super) fn value(text: &str, indent: usize) -> Cow<'_, str> {
 /// (YAML 1.2.2, 7.4.2).
 const LONGEST_KEY: usize = 128;
 
-/// A key that stands `indent` spaces deep, and its colon.
-pub(super) fn key_and_colon(text: &str, indent: usize) -> String {
-    let key = key(text);
+/// Writes a key that stands `indent` spaces deep, and its colon.
+pub(super) fn push_key(out: &mut String, text: &str, indent: usize) {
     if text.len() > LONGEST_KEY {
-        format!("? {key}\n{:indent$}:", "")
+        out.push_str("? ");
+        out.push_str(&key(text));
+        out.push('\n');
+        out.extend(std::iter::repeat_n(' ', indent));
     } else {
-        format!("{key}:")
+        out.push_str(&key(text));
     }
+    out.push(':');
 }
 
 /// A key, which is never a block.
@@ -46,13 +50,20 @@ fn key(text: &str) -> Cow<'_, str> {
     Cow::Owned(on_one_line(text, &Form::of(text)))
 }
 
-/// Whether a text is a name or path of the usual kind, which is plain in every context: most are.
+/// Whether a text is a name, path or address of the usual kind, which is plain in every block context: most are.
+/// What begins like this and is no text to some reader is a word for a boolean or for nothing.
 fn is_simple(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-./".contains(&byte))
-        && !reads_as_other(text)
+    const LONGEST_WORD: usize = 5;
+    let usual = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:=,@".contains(byte);
+    match text.as_bytes() {
+        [b'/', rest @ ..] => rest.iter().all(usual) && !text.ends_with(':'),
+        [b'a'..=b'z' | b'A'..=b'Z', rest @ ..] => {
+            rest.iter().all(usual)
+                && !text.ends_with(':')
+                && (text.len() > LONGEST_WORD || !reads_as_other(text))
+        }
+        _ => false,
+    }
 }
 
 fn on_one_line(text: &str, form: &Form) -> String {
