@@ -2,6 +2,8 @@
 //! broken. The fuzzer calls them, and so does the test `laws`, with the kept corpus and with mutations of it.
 //! **Invariant:** nothing is read or written but memory.
 
+use std::mem::discriminant;
+
 use camino::Utf8Path;
 use rcompose::diagnostic::Diagnostics;
 use rcompose::graph::Graph;
@@ -11,7 +13,7 @@ use rcompose::source::comments::Comments;
 use rcompose::source::env::Environment;
 use rcompose::source::interpolate::interpolate;
 use rcompose::source::merge::{merge, settle};
-use rcompose::source::node::{Mapping, Node, VariableOrigin};
+use rcompose::source::node::{Mapping, Node, Value, VariableOrigin};
 use rcompose::source::span::{FileId, SourceMap, Span};
 use rcompose::source::{dotenv, emit, template, toml, unique, yaml};
 
@@ -131,6 +133,55 @@ fn stages(root: &Node, said: &mut Diagnostics) -> Option<Node> {
         said.append(cycles);
     }
     Some(normal)
+}
+
+/// Plain YAML: what the reader for it reads is what the full parser reads, and that has nothing to say about it.
+pub fn yaml(bytes: &[u8]) {
+    let Some(text) = text(bytes) else { return };
+    let file = SourceMap::new().add("compose.yaml", text);
+    let Some(plain) = yaml::parse_plain(file, text) else {
+        return;
+    };
+    let mut said = Diagnostics::new();
+    let full = yaml::parse_fully(file, text, &mut said);
+    assert!(said.iter().next().is_none(), "not plain: {said:?}");
+    assert_eq!(full.len(), 1, "not one document");
+    same(&plain, &full[0]);
+}
+
+/// Whether nothing at all tells two trees apart.
+fn same(one: &Node, other: &Node) {
+    let of = |node: &Node| {
+        let scalar = node.is_scalar().then(|| format!("{:?}", node.value));
+        let text = node.scalar_text().map(String::from);
+        (
+            node.span,
+            node.tag,
+            node.style,
+            node.implied,
+            scalar,
+            text,
+            node.steps().to_vec(),
+        )
+    };
+    assert_eq!(of(one), of(other));
+    match (&one.value, &other.value) {
+        (Value::Seq(one), Value::Seq(other)) => {
+            assert_eq!(one.len(), other.len());
+            for (one, other) in one.iter().zip(other) {
+                same(one, other);
+            }
+        }
+        (Value::Map(one), Value::Map(other)) => {
+            assert_eq!(one.len(), other.len());
+            for ((key, one), (other_key, other)) in one.entries().zip(other.entries()) {
+                assert_eq!((key, one.key_span), (other_key, other.key_span));
+                same(&one.node, &other.node);
+            }
+        }
+        // Scalars were compared above, as text: not a number is not equal to itself.
+        (one, other) => assert_eq!(discriminant(one), discriminant(other)),
+    }
 }
 
 /// TOML: spans lie in the text, and what is written can be read.

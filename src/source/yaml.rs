@@ -1,5 +1,6 @@
 //! YAML text comes in, one tree per document goes out, aliases and `<<` already expanded.
-//! The only file that knows the parser (granit: byte spans, nesting capped at 255).
+//! Plain files have a reader of their own, all others are granit's (byte spans, nesting capped at 255), which only this
+//! room knows.
 //! **Invariant:** a file cannot make more than [`NODE_LIMIT`] and [`ALIAS_LIMIT`] nodes.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![expect(
@@ -9,6 +10,7 @@
 
 mod explain;
 mod mapping;
+mod plain;
 mod remarks;
 mod scalar;
 
@@ -29,9 +31,26 @@ const ALIAS_LIMIT: usize = 100_000;
 /// How many values one file may write out: thirty thousand services.
 const NODE_LIMIT: usize = 1_000_000;
 
+/// The key that pulls another mapping's entries in (YAML 1.1, `tag:yaml.org,2002:merge`).
+const MERGE_KEY: &str = "<<";
+
 /// Reads all documents of a file; an empty one is null. Documents that cannot be read are left out and said so in
 /// `diagnostics`.
 pub fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Vec<Node> {
+    match parse_plain(file, text) {
+        Some(document) => vec![document],
+        None => parse_fully(file, text, diagnostics),
+    }
+}
+
+/// Reads a file that keeps to the plain part of YAML; `None` for any other. What [`parse_fully`] reads, several times
+/// faster.
+pub fn parse_plain(file: FileId, text: &str) -> Option<Node> {
+    plain::read(file, text)
+}
+
+/// Like [`parse`], whatever the file looks like.
+pub fn parse_fully(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Vec<Node> {
     let options = options! { emit_unresolved_aliases: true, emit_anchor_events: true, emit_comments: false };
     let mut failure = None;
     let mut events = Parser::new_from_str_with_options(text, options)
@@ -68,6 +87,14 @@ pub fn is_typed(text: &str) -> bool {
 /// Whether plain text is a date, which YAML 1.1 and the reference do not take for text.
 pub fn is_date(text: &str) -> bool {
     scalar::is_date(text)
+}
+
+/// The node of a plain scalar without a tag.
+fn plain_node(text: &str, span: Span) -> Node {
+    match scalar::resolve(text) {
+        value @ Value::String(_) => Node::new(value, span),
+        value => Node::new(value, span).with_raw(text),
+    }
 }
 
 /// A node that aliases may name; `None` while it is still being read.
@@ -323,10 +350,7 @@ impl<'a> Builder<'a> {
                 });
                 Node::new(value, span).with_raw(text)
             }
-            None if style == Style::Plain => match scalar::resolve(text) {
-                value @ Value::String(_) => Node::new(value, span),
-                value => Node::new(value, span).with_raw(text),
-            },
+            None if style == Style::Plain => plain_node(text, span),
             None => Node::string(text, span),
         };
         node.tag = self.collection_tag(tag, span, at);

@@ -109,6 +109,11 @@ fn a_project_in_yaml() {
 }
 
 #[test]
+fn a_plain_file_in_yaml() {
+    holds("yaml", laws::yaml);
+}
+
+#[test]
 fn a_file_in_toml() {
     holds("toml", laws::toml);
 }

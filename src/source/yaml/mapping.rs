@@ -4,13 +4,10 @@
 
 use granit_parser::{Event, ScalarStyle, Span as ParserSpan};
 
-use super::Builder;
+use super::{Builder, MERGE_KEY};
 use crate::diagnostic::Diagnostic;
 use crate::source::node::{Entry, Mapping, Node, Step, Text, Value};
 use crate::source::span::Span;
-
-/// The key that pulls another mapping's entries in (YAML 1.1, `tag:yaml.org,2002:merge`).
-const MERGE_KEY: &str = "<<";
 
 /// A key of a mapping as written, before `<<` is applied.
 enum Key {
