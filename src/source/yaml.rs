@@ -81,7 +81,7 @@ pub fn parse_fully(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> V
 
 /// Whether a bare scalar with this text is read as a number, boolean or nothing.
 pub fn is_typed(text: &str) -> bool {
-    !matches!(scalar::resolve(text), Value::String(_))
+    scalar::typed(text).is_some()
 }
 
 /// Whether plain text is a date, which YAML 1.1 and the reference do not take for text.

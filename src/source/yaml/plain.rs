@@ -21,10 +21,11 @@ const NOTHING: &str = "~";
 /// Reads a text of printable ASCII that holds one mapping without anchors, tags, block scalars and values on several
 /// lines; `None` for any other.
 pub(super) fn read(file: FileId, text: &str) -> Option<Node> {
-    if !text
+    // Without a way out in between, the compiler looks at many bytes at once.
+    let is_ascii = text
         .bytes()
-        .all(|byte| byte == b'\n' || matches!(byte, b' '..=b'~'))
-    {
+        .fold(true, |so_far, byte| so_far & matches!(byte, b'\n' | b' '..=b'~'));
+    if !is_ascii {
         return None;
     }
     let mut reader = Reader {
@@ -177,7 +178,8 @@ impl<'a> Reader<'a> {
         Some((name, colon))
     }
 
-    /// The block mapping whose first key is at hand.
+    /// The block mapping whose first key is at hand. A line that belongs to none of those that are open is left where
+    /// it stands, and the text does not end with its root.
     fn mapping(&mut self, first: Scalar<'a>, column: usize, depth: usize) -> Option<Node> {
         self.descend(depth)?;
         let mut span = first.span;
@@ -192,7 +194,6 @@ impl<'a> Reader<'a> {
                 return None;
             }
             match self.column() {
-                Some(next) if next > column => return None,
                 Some(next) if next == column => key = self.scalar(Within::Block)?,
                 _ => return Some(Node::map(mapping, span)),
             }
@@ -240,7 +241,7 @@ impl<'a> Reader<'a> {
         }
         let (first, last) = (items.first()?.span, items.last()?.span);
         let start = if indentless { first.start() } else { dash };
-        (self.column() <= Some(column)).then(|| Node::seq(items, Span::new(self.file, start, last.end())))
+        Some(Node::seq(items, Span::new(self.file, start, last.end())))
     }
 
     /// What stands behind a dash.

@@ -3,6 +3,8 @@
 //! **Invariant:** text that is none of these stays text, `yes` and `12:30` included.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::borrow::Cow;
+
 use crate::source::node::Value;
 
 /// What a scalar was declared to be by one of YAML's own tags.
@@ -45,16 +47,34 @@ pub(super) fn core_tag(tag: &str) -> Option<ScalarTag> {
 
 /// The value of a plain scalar without a tag.
 pub(super) fn resolve(text: &str) -> Value {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
-        "true" | "True" | "TRUE" => return Value::Bool(true),
-        "false" | "False" | "FALSE" => return Value::Bool(false),
-        _ => {}
+    typed(text).unwrap_or_else(|| Value::String(text.into()))
+}
+
+/// What a plain scalar without a tag is if it is not text.
+pub(super) fn typed(text: &str) -> Option<Value> {
+    // Most are text, and most of that shows by its first byte.
+    match text.as_bytes().first() {
+        None | Some(b'~' | b'n' | b'N' | b't' | b'T' | b'f' | b'F') => match text {
+            "" | "~" | "null" | "Null" | "NULL" => Some(Value::Null),
+            "true" | "True" | "TRUE" => Some(Value::Bool(true)),
+            "false" | "False" | "FALSE" => Some(Value::Bool(false)),
+            _ => None,
+        },
+        Some(b'0'..=b'9' | b'+' | b'-' | b'.') => {
+            let whole = whole_number(text).map(Value::Int);
+            whole.or_else(|| number(text).map(Value::Float))
+        }
+        Some(_) => None,
     }
-    if let Some(value) = whole_number(text) {
-        return Value::Int(value);
+}
+
+/// The number without the `_` that group its digits.
+fn ungrouped(text: &str) -> Cow<'_, str> {
+    if text.contains('_') {
+        Cow::Owned(text.replace('_', ""))
+    } else {
+        Cow::Borrowed(text)
     }
-    number(text).map_or_else(|| Value::String(text.into()), Value::Float)
 }
 
 /// The value of a scalar that a tag declares, quoted or not; `None` if it cannot be that.
@@ -81,7 +101,7 @@ fn whole_number(text: &str) -> Option<i64> {
     if !text.starts_with(|c: char| c.is_ascii_digit() || c == '+' || c == '-') {
         return None;
     }
-    let digits = text.replace('_', "");
+    let digits = ungrouped(text);
     let (negative, digits) = match digits.strip_prefix('-') {
         Some(rest) => (true, rest),
         None => (false, digits.strip_prefix('+').unwrap_or(&digits)),
@@ -123,7 +143,7 @@ fn number(text: &str) -> Option<f64> {
     if unsigned.starts_with('_') {
         return None;
     }
-    let plain = text.replace('_', "");
+    let plain = ungrouped(text);
     let unsigned = plain.strip_prefix(['-', '+']).unwrap_or(&plain);
     let digits = unsigned.strip_prefix('.').unwrap_or(unsigned);
     if !digits.starts_with(|c: char| c.is_ascii_digit()) {
@@ -134,6 +154,9 @@ fn number(text: &str) -> Option<f64> {
 
 /// Whether YAML 1.1 reads plain text as a timestamp: `2001-1-1`, also with a time of day behind `T`, `t` or a space.
 pub(super) fn is_date(text: &str) -> bool {
+    if !text.starts_with(|c: char| c.is_ascii_digit()) {
+        return false;
+    }
     let (date, time) = match text.find(['T', 't', ' ']) {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
