@@ -105,7 +105,9 @@ pub(super) fn object(mut node: Node, object: &Object) -> Node {
         .into_entries()
         .filter_map(|(name, entry)| match object.rank(&name) {
             Some(rank) => Some((rank, name, entry)),
-            None => name.starts_with("x-").then_some((object.keys.len(), name, entry)),
+            None => name
+                .starts_with("x-")
+                .then_some((object.keys.all().len(), name, entry)),
         })
         .collect();
     for name in object.always {
@@ -123,7 +125,7 @@ pub(super) fn object(mut node: Node, object: &Object) -> Node {
     }
     ranked.sort_by_key(|(rank, ..)| *rank);
     let entries = ranked.into_iter().filter_map(|(rank, name, mut entry)| {
-        let Some(key) = object.keys.get(rank) else {
+        let Some(key) = object.keys.all().get(rank) else {
             return Some((name, entry));
         };
         let nothing = object

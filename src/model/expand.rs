@@ -12,16 +12,17 @@ pub(super) use self::port::range;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::implied::Implied;
 use crate::source::node::{Mapping, Node, Value};
-use crate::source::path::NodePath;
+use crate::source::path::Trail;
 
 /// Writes the short forms of a whole file long; with `raw`, an entry that holds a variable may stay as it is.
 pub(super) fn expand(root: &mut Node, raw: bool, findings: &mut Diagnostics) {
     let Some(file) = root.as_map_mut() else { return };
+    let top = Trail::root();
+    let all = top.key("services");
     if let Some(services) = file.get_mut("services").and_then(Node::as_map_mut) {
         for (name, service) in services.iter_mut() {
-            let path = NodePath::root().key("services").key(name);
             if let Some(service) = service.as_map_mut() {
-                expand_service(service, &path, raw, findings);
+                expand_service(service, &all.key(name), raw, findings);
             }
         }
     }
@@ -30,15 +31,14 @@ pub(super) fn expand(root: &mut Node, raw: bool, findings: &mut Diagnostics) {
             continue;
         };
         for (name, resource) in resources.iter_mut() {
-            let path = NodePath::root().key(section).key(name);
             if let Some(resource) = resource.as_map_mut() {
-                expand_external(resource, &path, findings);
+                expand_external(resource, &top.key(section).key(name), findings);
             }
         }
     }
 }
 
-fn expand_service(service: &mut Mapping, path: &NodePath, raw: bool, findings: &mut Diagnostics) {
+fn expand_service(service: &mut Mapping, path: &Trail<'_>, raw: bool, findings: &mut Diagnostics) {
     if let Some(build) = service.get_mut("build") {
         if build.as_str().is_some() {
             wrap(build, "context");
@@ -194,7 +194,7 @@ fn expand_dependencies(node: &mut Node) {
     }
 }
 
-fn expand_device(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
+fn expand_device(item: &Node, path: &Trail<'_>) -> Result<Node, Diagnostic> {
     let Some(text) = item.as_str() else {
         return with_target(item, path, "target: /dev/…");
     };
@@ -222,7 +222,7 @@ fn expand_device(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
 }
 
 /// A long form that says where in the container it stands, as it is.
-fn with_target(item: &Node, path: &NodePath, example: &str) -> Result<Node, Diagnostic> {
+fn with_target(item: &Node, path: &Trail<'_>, example: &str) -> Result<Node, Diagnostic> {
     if item.as_map().is_none_or(|item| item.contains_key("target")) {
         return Ok(item.clone());
     }
@@ -234,7 +234,7 @@ fn with_target(item: &Node, path: &NodePath, example: &str) -> Result<Node, Diag
 }
 
 /// `gpus: all` is one request for every device.
-fn expand_gpus(gpus: &mut Node, path: &NodePath, findings: &mut Diagnostics) {
+fn expand_gpus(gpus: &mut Node, path: &Trail<'_>, findings: &mut Diagnostics) {
     let Some(text) = gpus.as_str() else { return };
     if text != "all" {
         findings.push(
@@ -254,7 +254,7 @@ fn expand_gpus(gpus: &mut Node, path: &NodePath, findings: &mut Diagnostics) {
     *gpus = gpus.remade(Value::Seq(vec![gpus.remade(Value::Map(request))]));
 }
 
-fn check_hosts(hosts: &Node, path: &NodePath, findings: &mut Diagnostics) {
+fn check_hosts(hosts: &Node, path: &Trail<'_>, findings: &mut Diagnostics) {
     for (at, item) in hosts.as_seq().unwrap_or_default().iter().enumerate() {
         if item.as_str().is_some_and(|text| !text.contains(['=', ':'])) {
             findings.push(
@@ -267,7 +267,7 @@ fn check_hosts(hosts: &Node, path: &NodePath, findings: &mut Diagnostics) {
 }
 
 /// Items of a `KEY=VALUE` list that lack their value, but for those that may stand `alone`.
-fn check_values(list: &Node, path: &NodePath, alone: &[&str], findings: &mut Diagnostics) {
+fn check_values(list: &Node, path: &Trail<'_>, alone: &[&str], findings: &mut Diagnostics) {
     for (at, item) in list.as_seq().unwrap_or_default().iter().enumerate() {
         if let Some(text) = item
             .as_str()
@@ -282,7 +282,7 @@ fn check_values(list: &Node, path: &NodePath, alone: &[&str], findings: &mut Dia
     }
 }
 
-fn check_environment(environment: &Node, path: &NodePath, findings: &mut Diagnostics) {
+fn check_environment(environment: &Node, path: &Trail<'_>, findings: &mut Diagnostics) {
     for item in environment.as_seq().unwrap_or_default() {
         let name = item
             .as_str()
@@ -305,7 +305,7 @@ fn check_environment(environment: &Node, path: &NodePath, findings: &mut Diagnos
 }
 
 /// The legacy `external: {name: x}` is `external: true` and `name: x`.
-fn expand_external(resource: &mut Mapping, path: &NodePath, findings: &mut Diagnostics) {
+fn expand_external(resource: &mut Mapping, path: &Trail<'_>, findings: &mut Diagnostics) {
     let Some(entry) = resource.entry("external").cloned() else {
         return;
     };

@@ -97,7 +97,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Keys with their spans.
-    pub(in crate::model) fn keys(&self) -> impl Iterator<Item = (&'a str, Span)> {
+    pub(in crate::model) fn keys(&self) -> impl Iterator<Item = (&'a str, Span)> + use<'a> {
         let entries = self.mapping().into_iter().flat_map(Mapping::entries);
         entries.map(|(key, entry)| (key, entry.key_span))
     }

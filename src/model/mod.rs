@@ -26,12 +26,13 @@ pub mod project;
 pub mod provenance;
 pub mod schema;
 pub mod service;
+mod service_files;
 mod snippet;
 pub mod units;
 pub mod validate;
 pub mod volume;
 
-pub use load::{Options, Outcome, load};
+pub use load::{Checked, Options, Outcome, check, load};
 pub use name::{ProjectName, ServiceName};
 pub use project::Project;
 pub use service::Service;

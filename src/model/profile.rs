@@ -10,7 +10,7 @@ use super::fields::Fields;
 use super::name::ServiceName;
 use super::project::Project;
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::source::node::Node;
+use crate::source::node::{Mapping, Node};
 
 /// The services that are on: those without profiles, and those with a profile asked for. `*` is every profile.
 /// Naming a service asks for its profiles.
@@ -73,13 +73,21 @@ pub fn narrow_services(mut root: Node, services: &BTreeSet<String>) -> Node {
 
 /// The tree with every service, but with no resource that none of these uses.
 pub fn narrow_resources(mut root: Node, services: &BTreeSet<String>) -> Node {
-    let used = used_resources(&root, services);
+    let unused = used_resources(&root, |service| services.contains(service)).map(|(section, used)| {
+        let resources = root.get(section).and_then(Node::as_map);
+        let names = resources.into_iter().flat_map(Mapping::keys);
+        let unused: BTreeSet<String> = names
+            .filter(|name| !used.contains(name))
+            .map(str::to_owned)
+            .collect();
+        (section, unused)
+    });
     let Some(file) = root.as_map_mut() else {
         return root;
     };
-    for (section, used) in used {
+    for (section, unused) in unused {
         if let Some(resources) = file.get_mut(section).and_then(Node::as_map_mut) {
-            resources.retain(|name, _| used.contains(name));
+            resources.retain(|name, _| !unused.contains(name));
             if resources.is_empty() {
                 file.remove(section);
             }
@@ -91,8 +99,8 @@ pub fn narrow_resources(mut root: Node, services: &BTreeSet<String>) -> Node {
 /// The keys of each section that one of the services refers to.
 pub(super) fn used_resources(
     root: &Node,
-    services: &BTreeSet<String>,
-) -> [(&'static str, BTreeSet<String>); 5] {
+    mut is_user: impl FnMut(&str) -> bool,
+) -> [(&'static str, BTreeSet<&str>); 5] {
     let (mut networks, mut volumes, mut configs, mut secrets, mut models) = (
         BTreeSet::new(),
         BTreeSet::new(),
@@ -101,24 +109,9 @@ pub(super) fn used_resources(
         BTreeSet::new(),
     );
     let file = Fields::of(root);
-    for (_, service) in file
-        .members("services")
-        .filter(|(name, _)| services.contains(*name))
-    {
-        let names = |key: &'static str| {
-            service
-                .members(key)
-                .map(|(name, _)| name.to_owned())
-                .collect::<Vec<_>>()
-        };
-        let sources = |parent: &Fields<'_>, key: &'static str| {
-            parent
-                .items(key)
-                .filter_map(|item| item.owned("source"))
-                .collect::<Vec<_>>()
-        };
-        networks.extend(names("networks"));
-        models.extend(names("models"));
+    for (_, service) in file.members("services").filter(|(name, _)| is_user(name)) {
+        networks.extend(names(&service, "networks"));
+        models.extend(names(&service, "models"));
         configs.extend(sources(&service, "configs"));
         secrets.extend(sources(&service, "secrets"));
         if let Some(build) = service.child("build") {
@@ -127,7 +120,7 @@ pub(super) fn used_resources(
         let named = service
             .items("volumes")
             .filter(|volume| volume.text("type") == Some("volume"));
-        volumes.extend(named.filter_map(|volume| volume.owned("source")));
+        volumes.extend(named.filter_map(|volume| volume.text("source")));
     }
     [
         ("networks", networks),
@@ -136,6 +129,15 @@ pub(super) fn used_resources(
         ("secrets", secrets),
         ("models", models),
     ]
+}
+
+fn names<'a>(service: &Fields<'a>, key: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
+    let mapping = service.get(key).and_then(Node::as_map);
+    mapping.into_iter().flat_map(Mapping::keys)
+}
+
+fn sources<'a>(parent: &Fields<'a>, key: &'static str) -> impl Iterator<Item = &'a str> + use<'a> {
+    parent.items(key).filter_map(|item| item.text("source"))
 }
 
 /// The project with the named services only, and, if asked, all they depend on; with no name, the project as it is.

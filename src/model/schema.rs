@@ -11,6 +11,7 @@ pub(super) mod fate;
 mod file;
 mod hint;
 mod json;
+mod keys;
 mod listing;
 mod service;
 pub(super) mod shape;

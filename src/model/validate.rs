@@ -76,11 +76,7 @@ pub fn doubts(root: &Node, enabled: &BTreeSet<String>) -> Diagnostics {
     let mut findings = Diagnostics::new();
     let file = Fields::of(root);
     doubtful::check(&file, enabled, &mut findings);
-    let everyone = file
-        .members("services")
-        .map(|(name, _)| name.to_owned())
-        .collect();
-    doubtful::unused(&file, &profile::used_resources(root, &everyone), &mut findings);
+    doubtful::unused(&file, &profile::used_resources(root, |_| true), &mut findings);
     findings
 }
 

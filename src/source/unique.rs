@@ -5,84 +5,88 @@
 use std::collections::HashMap;
 
 use super::canonical;
-use super::node::{Node, Value};
-
-const PORTS: &str = "services.*.ports";
+use super::node::{Mapping, Node};
 
 type Key = fn(&Node) -> Option<String>;
 
-/// The lists and what tells their items apart (compose-go's rules).
-const LISTS: [(&str, Key); 29] = [
-    ("services.*.annotations", canonical::pair_key),
-    ("services.*.build.additional_contexts", canonical::pair_key),
-    ("services.*.build.args", canonical::pair_key),
-    ("services.*.build.labels", canonical::pair_key),
-    ("services.*.build.tags", canonical::pair_key),
-    ("services.*.cap_add", canonical::pair_key),
-    ("services.*.cap_drop", canonical::pair_key),
-    ("services.*.configs", |item| canonical::file_object_key(item, "")),
-    ("services.*.deploy.labels", canonical::pair_key),
-    ("services.*.devices", canonical::device_key),
-    ("services.*.dns", canonical::pair_key),
-    ("services.*.dns_opt", canonical::pair_key),
-    ("services.*.dns_search", canonical::pair_key),
-    ("services.*.env_file", canonical::env_file_key),
-    ("services.*.environment", canonical::pair_key),
-    ("services.*.expose", canonical::text_key),
-    ("services.*.label_file", canonical::text_key),
-    ("services.*.labels", canonical::pair_key),
-    ("services.*.links", canonical::pair_key),
-    ("services.*.networks.*.aliases", canonical::pair_key),
-    ("services.*.networks.*.link_local_ips", canonical::pair_key),
-    (PORTS, canonical::port_key),
-    ("services.*.profiles", canonical::pair_key),
-    ("services.*.secrets", |item| {
-        canonical::file_object_key(item, "/run/secrets")
-    }),
-    ("services.*.sysctls", canonical::pair_key),
-    ("services.*.tmpfs", canonical::pair_key),
-    ("services.*.volumes", canonical::volume_key),
-    ("networks.*.labels", canonical::pair_key),
-    ("volumes.*.labels", canonical::pair_key),
-];
+/// What tells the items of a service's list apart (compose-go's rules).
+fn service_list(name: &str) -> Option<Key> {
+    Some(match name {
+        "annotations" | "cap_add" | "cap_drop" | "dns" | "dns_opt" | "dns_search" | "environment"
+        | "labels" | "links" | "profiles" | "sysctls" | "tmpfs" => canonical::pair_key,
+        "expose" | "label_file" => canonical::text_key,
+        "configs" => |item| canonical::file_object_key(item, ""),
+        "secrets" => |item| canonical::file_object_key(item, "/run/secrets"),
+        "devices" => canonical::device_key,
+        "env_file" => canonical::env_file_key,
+        "ports" => canonical::port_key,
+        "volumes" => canonical::volume_key,
+        _ => return None,
+    })
+}
 
 /// Drops earlier items that a later one redefines, everywhere below the root of a project.
 pub fn enforce(root: &mut Node) {
-    for (pattern, key) in LISTS {
-        walk(root, pattern, pattern == PORTS, key);
+    for service in members(root, "services") {
+        for (name, value) in service.as_map_mut().into_iter().flat_map(Mapping::iter_mut) {
+            let pairs: &[&str] = match name {
+                "build" => &["additional_contexts", "args", "labels", "tags"],
+                "deploy" => &["labels"],
+                "networks" => {
+                    for network in value.as_map_mut().into_iter().flat_map(Mapping::values_mut) {
+                        pair_lists(network, &["aliases", "link_local_ips"]);
+                    }
+                    &[]
+                }
+                "ports" => {
+                    if let Some(ports) = several(value) {
+                        *ports = canonical::expand_ports(std::mem::take(ports));
+                    }
+                    &[]
+                }
+                _ => &[],
+            };
+            pair_lists(value, pairs);
+            if let (Some(key), Some(items)) = (service_list(name), several(value)) {
+                unique(items, key);
+            }
+        }
+    }
+    for section in ["networks", "volumes"] {
+        for resource in members(root, section) {
+            pair_lists(resource, &["labels"]);
+        }
     }
 }
 
-/// Goes down to the lists at `pattern`, in which `*` is any key.
-fn walk(node: &mut Node, pattern: &str, ports: bool, key: Key) {
-    let (part, rest) = pattern.split_once('.').unwrap_or((pattern, ""));
-    match &mut node.value {
-        Value::Seq(items) if part.is_empty() && items.len() > 1 => {
-            let mut all = std::mem::take(items);
-            if ports {
-                all = canonical::expand_ports(all);
-            }
-            *items = unique(all, key);
-        }
-        Value::Map(mapping) if part == "*" => {
-            for value in mapping.values_mut() {
-                walk(value, rest, ports, key);
-            }
-        }
-        Value::Map(mapping) => {
-            if let Some(value) = mapping.get_mut(part) {
-                walk(value, rest, ports, key);
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) | Value::Seq(_) => {
+fn members<'a>(root: &'a mut Node, section: &str) -> impl Iterator<Item = &'a mut Node> + use<'a> {
+    let section = root.as_map_mut().and_then(|file| file.get_mut(section));
+    section
+        .and_then(Node::as_map_mut)
+        .into_iter()
+        .flat_map(Mapping::values_mut)
+}
+
+/// The items of a list of two or more.
+fn several(node: &mut Node) -> Option<&mut Vec<Node>> {
+    node.as_seq_mut().filter(|items| items.len() > 1)
+}
+
+/// The lists of `K=V` under these keys of a mapping.
+fn pair_lists(node: &mut Node, keys: &[&str]) {
+    for key in keys {
+        let list = node.as_map_mut().and_then(|mapping| mapping.get_mut(key));
+        if let Some(items) = list.and_then(several) {
+            unique(items, canonical::pair_key);
         }
     }
 }
 
-fn unique(items: Vec<Node>, key: Key) -> Vec<Node> {
+/// Of items with the same key the last one, where the first one stood.
+fn unique(items: &mut Vec<Node>, key: Key) {
     let mut places = HashMap::new();
     let mut kept: Vec<Node> = Vec::with_capacity(items.len());
-    for mut item in items {
+    for mut item in std::mem::take(items) {
         let Some(key) = key(&item) else {
             kept.push(item);
             continue;
@@ -96,5 +100,5 @@ fn unique(items: Vec<Node>, key: Key) -> Vec<Node> {
             kept.push(item);
         }
     }
-    kept
+    *items = kept;
 }

@@ -1,7 +1,8 @@
 //! In: `config --explain`. Out: where the values at a path come from, or all about a variable, as text or JSON.
 //! **Invariant:** a path that means nothing is an error that says what is near.
 
-use super::{Args, Format, load};
+use super::load::load;
+use super::{Args, Format};
 use crate::commands::Context;
 use crate::error::CliError;
 use crate::model::env_file;
@@ -38,12 +39,11 @@ fn variable_name(asked: &str) -> Option<&str> {
 }
 
 fn values(context: &Context, args: &Args, asked: &str) -> Result<String, CliError> {
-    let outcome = load(context, args)?;
-    let (Some(root), Some(loaded)) = (&outcome.normalised, &outcome.loaded) else {
+    let (root, checked) = load(context, args, |root| printed(root, View::Yaml))?;
+    let Some(loaded) = &checked.loaded else {
         return Ok(String::new());
     };
-    let root = printed(root.clone(), View::Yaml);
-    let accounts = provenance::accounts(&root, loaded, &outcome.sources);
+    let accounts = provenance::accounts(&root, loaded, &checked.sources);
     let is_service = root
         .get("services")
         .and_then(|services| services.get(asked))
@@ -55,7 +55,7 @@ fn values(context: &Context, args: &Args, asked: &str) -> Result<String, CliErro
         asked
     };
     let selected = provenance::select(&accounts, path);
-    let shown = Shown::new(&outcome.sources, &context.cwd);
+    let shown = Shown::new(&checked.sources, &context.cwd);
     if selected.is_empty() {
         let absence = provenance::absence(path, &root, loaded);
         return Err(CliError::user(nothing_at(asked, &absence, &root, &shown)));

@@ -6,12 +6,12 @@ use std::net::IpAddr;
 use crate::diagnostic::Diagnostic;
 use crate::source::implied::Implied;
 use crate::source::node::{Mapping, Node, Value};
-use crate::source::path::NodePath;
+use crate::source::path::Trail;
 
 const FORM: &str = "write `[HOST_IP:][HOST_PORT:]CONTAINER_PORT[/tcp|/udp]`, e.g. `\"8080:80\"`";
 
 /// The long forms of an entry; a long form stays as it is.
-pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Vec<Node>, Diagnostic> {
+pub(super) fn expand(item: &Node, path: &Trail<'_>) -> Result<Vec<Node>, Diagnostic> {
     if let Some(long) = item.as_map() {
         if let Some(ip) = long.get("host_ip").filter(|ip| ip.as_str() == Some("")) {
             return Err(Diagnostic::error("bad-port", format!("{path}: an empty host_ip")).at(ip.span));

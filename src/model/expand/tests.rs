@@ -66,7 +66,7 @@ fn ports_become_long() {
         ),
     ];
     for (short, long) in table {
-        let nodes = port::expand(&text(short), &NodePath::root()).expect(short);
+        let nodes = port::expand(&text(short), &Trail::root()).expect(short);
         assert_eq!(nodes.iter().map(printed).collect::<Vec<_>>(), long, "{short}");
     }
 }
@@ -86,7 +86,7 @@ fn ports_that_are_none_are_refused() {
         "127.0.1:80:80",
         "1.2.3.4.5:80:80",
     ] {
-        let refused = port::expand(&text(short), &NodePath::root());
+        let refused = port::expand(&text(short), &Trail::root());
         assert_eq!(
             refused.map_err(|finding| finding.code),
             Err("bad-port"),
@@ -128,11 +128,11 @@ fn volumes_become_long() {
         ),
     ];
     for (short, long) in table {
-        let node = volume::expand(&text(short), &NodePath::root()).expect(short);
+        let node = volume::expand(&text(short), &Trail::root()).expect(short);
         assert_eq!(printed(&node), long, "{short}");
     }
     for short in ["", "./a:", "/a::rw", ":/b:x", "/a:/b:ro:more"] {
-        let refused = volume::expand(&text(short), &NodePath::root());
+        let refused = volume::expand(&text(short), &Trail::root());
         assert_eq!(
             refused.map_err(|finding| finding.code),
             Err("bad-volume"),
@@ -145,7 +145,7 @@ fn volumes_become_long() {
 fn doubtful_volumes_are_warned_about() {
     let said = |short: &str| {
         let mut findings = Diagnostics::new();
-        volume::warn(&text(short), &NodePath::root(), &mut findings);
+        volume::warn(&text(short), &Trail::root(), &mut findings);
         findings.iter().map(|finding| finding.code).collect::<Vec<_>>()
     };
     assert_eq!(said("data:/data:rx,ro"), ["unknown-volume-option"]);
@@ -162,10 +162,10 @@ fn devices_default_to_the_same_path_and_all_permissions() {
         ("/dev/a:/dev/b:r", "{source:/dev/a,target:/dev/b,permissions:r}"),
     ];
     for (short, long) in table {
-        let node = expand_device(&text(short), &NodePath::root()).expect(short);
+        let node = expand_device(&text(short), &Trail::root()).expect(short);
         assert_eq!(printed(&node), long);
     }
-    assert!(expand_device(&text("a:b:c:d"), &NodePath::root()).is_err());
+    assert!(expand_device(&text("a:b:c:d"), &Trail::root()).is_err());
 }
 
 #[test]

@@ -6,14 +6,14 @@ use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::normalise::clean;
 use crate::source::implied::Implied;
 use crate::source::node::{Mapping, Node, Value};
-use crate::source::path::NodePath;
+use crate::source::path::Trail;
 
 const FORM: &str =
     "write `SOURCE:/path/in/container[:ro]`; SOURCE is a path (`./data`) or the name of a volume";
 const PROPAGATIONS: [&str; 6] = ["rprivate", "private", "rshared", "shared", "rslave", "slave"];
 
 /// The long form of an entry; a long form stays as it is.
-pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
+pub(super) fn expand(item: &Node, path: &Trail<'_>) -> Result<Node, Diagnostic> {
     let Some(text) = item.as_str() else {
         return Ok(item.clone());
     };
@@ -88,7 +88,7 @@ pub(super) fn expand(item: &Node, path: &NodePath) -> Result<Node, Diagnostic> {
 }
 
 /// Warns about what compose accepts in a short form but hardly anybody means.
-pub(super) fn warn(item: &Node, path: &NodePath, findings: &mut Diagnostics) {
+pub(super) fn warn(item: &Node, path: &Trail<'_>, findings: &mut Diagnostics) {
     let Some(text) = item.as_str() else {
         return;
     };

@@ -44,10 +44,7 @@ fn sort(node: &mut Node, compare: &impl Fn(&str, &str) -> Ordering) {
 }
 
 fn object(node: &mut Node, object: &Object, view: View) {
-    let rank = |key: &str| {
-        let known = object.keys.iter().position(|known| known.name == key);
-        known.unwrap_or(object.keys.len())
-    };
+    let rank = |key: &str| object.rank(key).unwrap_or(object.keys.all().len());
     let compare = compare(view);
     let Some(mapping) = node.as_map_mut() else { return };
     mapping.sort_by(|left, right| rank(left).cmp(&rank(right)).then_with(|| compare(left, right)));

@@ -1,6 +1,7 @@
 //! What a service is attached to, in the order it is printed: networks, ports, volumes, files and devices.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::keys::Keys;
 use super::shape::Shape::{
     Flag, Integer, List, Mode, NumberOrText, Object as Obj, OptOut, OrText, Pairs, Set, Size, StrictNumber,
     Text, TextMap, Word,
@@ -12,13 +13,13 @@ pub(super) const FILE_MOUNTS: Shape = List(&OrText(&Obj(&FILE_MOUNT)));
 
 static FILE_MOUNT: Object = Object {
     title: "a config or secret of a service",
-    keys: &[
+    keys: Keys::of(&[
         key("source", Text),
         key("target", Text),
         key("uid", Text).within("a number"),
         key("gid", Text).within("a number"),
         key("mode", Mode),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -27,11 +28,11 @@ static FILE_MOUNT: Object = Object {
 /// One entry of `devices:`.
 pub(super) static DEVICE: Object = Object {
     title: "a device",
-    keys: &[
+    keys: Keys::of(&[
         key("source", Text).within("a device file; no CDI names"),
         key("target", Text),
         key("permissions", Text),
-    ],
+    ]),
     required: &["source"],
     always: &[],
     extensible: true,
@@ -40,7 +41,7 @@ pub(super) static DEVICE: Object = Object {
 /// One entry of `networks:`.
 pub(super) static SERVICE_NETWORK: Object = Object {
     title: "a network of a service",
-    keys: &[
+    keys: Keys::of(&[
         key("aliases", Set),
         key("driver_opts", TextMap).ignored("options of an endpoint have no effect"),
         key("gw_priority", StrictNumber),
@@ -50,7 +51,7 @@ pub(super) static SERVICE_NETWORK: Object = Object {
         key("link_local_ips", Set).ignored("IPv6 and link-local addresses are not set up"),
         key("mac_address", Text),
         key("priority", StrictNumber).within("among networks of one `gw_priority`"),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -59,7 +60,7 @@ pub(super) static SERVICE_NETWORK: Object = Object {
 /// One entry of `ports:`.
 pub(super) static PORT: Object = Object {
     title: "a port",
-    keys: &[
+    keys: Keys::of(&[
         key("name", Text).within("a note for readers, shown by `config`"),
         key("mode", Text).within("`ingress` and `host` are the same on one host"),
         key("host_ip", Text),
@@ -67,7 +68,7 @@ pub(super) static PORT: Object = Object {
         key("published", NumberOrText),
         key("protocol", Text).within("`tcp` and `udp`"),
         key("app_protocol", Text).within("a note for readers, shown by `config`"),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -76,7 +77,7 @@ pub(super) static PORT: Object = Object {
 /// One entry of `volumes:`.
 pub(super) static VOLUME: Object = Object {
     title: "a volume of a service",
-    keys: &[
+    keys: Keys::of(&[
         key(
             "type",
             Word(&["bind", "volume", "tmpfs", "cluster", "npipe", "image"]),
@@ -90,7 +91,7 @@ pub(super) static VOLUME: Object = Object {
         key("volume", Obj(&VOLUME_VOLUME)),
         key("tmpfs", Obj(&VOLUME_TMPFS)),
         key("image", Obj(&VOLUME_IMAGE)),
-    ],
+    ]),
     required: &["type"],
     always: &[],
     extensible: true,
@@ -98,7 +99,7 @@ pub(super) static VOLUME: Object = Object {
 
 static VOLUME_BIND: Object = Object {
     title: "the bind options of a volume",
-    keys: &[
+    keys: Keys::of(&[
         key("selinux", Word(&["z", "Z"])).ignored("files are not relabelled"),
         key("propagation", Text),
         key("create_host_path", OptOut),
@@ -107,7 +108,7 @@ static VOLUME_BIND: Object = Object {
             Word(&["enabled", "disabled", "writable", "readonly"]),
         )
         .within("all but `writable`"),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -115,11 +116,11 @@ static VOLUME_BIND: Object = Object {
 
 static VOLUME_VOLUME: Object = Object {
     title: "the volume options of a volume",
-    keys: &[
+    keys: Keys::of(&[
         key("labels", Pairs(false)).ignored("label the volume under `volumes:` at the top level"),
         key("nocopy", Flag),
         key("subpath", Text),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -127,7 +128,7 @@ static VOLUME_VOLUME: Object = Object {
 
 static VOLUME_TMPFS: Object = Object {
     title: "the tmpfs options of a volume",
-    keys: &[key("size", Size), key("mode", Integer(0, i64::MAX))],
+    keys: Keys::of(&[key("size", Size), key("mode", Integer(0, i64::MAX))]),
     required: &[],
     always: &[],
     extensible: true,
@@ -135,7 +136,7 @@ static VOLUME_TMPFS: Object = Object {
 
 static VOLUME_IMAGE: Object = Object {
     title: "the image options of a volume",
-    keys: &[key("subpath", Text)],
+    keys: Keys::of(&[key("subpath", Text)]),
     required: &[],
     always: &[],
     extensible: true,

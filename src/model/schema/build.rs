@@ -1,6 +1,7 @@
 //! The keys of `build:`, in the order they are printed (Compose Build Specification).
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::keys::Keys;
 use super::service::ULIMITS;
 use super::shape::Shape::{
     Flag, FlagOrText, Hosts, List, Mode, Object as Obj, OrText, Pairs, Ssh, Text, TextOrTexts, Texts,
@@ -11,7 +12,7 @@ use super::shape::{Object, key};
 /// `build:` of a service.
 pub(super) static BUILD: Object = Object {
     title: "a build",
-    keys: &[
+    keys: Keys::of(&[
         key("context", Text).within("a directory of this host"),
         key("dockerfile", Text),
         key("dockerfile_inline", Text),
@@ -37,7 +38,7 @@ pub(super) static BUILD: Object = Object {
         key("ulimits", ULIMITS).ignored("builds run with the host's limits"),
         key("platforms", Texts).ignored("images are built for this host's platform"),
         key("privileged", Flag).ignored("builds run with the default capabilities"),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -45,13 +46,13 @@ pub(super) static BUILD: Object = Object {
 
 static SECRET: Object = Object {
     title: "a secret of a build",
-    keys: &[
+    keys: Keys::of(&[
         key("source", Text),
         key("target", Text),
         key("uid", Text).ignored(SAID_BY_THE_MOUNT),
         key("gid", Text).ignored(SAID_BY_THE_MOUNT),
         key("mode", Mode).ignored(SAID_BY_THE_MOUNT),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,

@@ -1,6 +1,7 @@
 //! The keys of `deploy:`, in the order they are printed (Compose Deploy Specification).
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::keys::Keys;
 use super::shape::Shape::{
     BytesText, Count, Decimal, DeviceCount, Duration, Integer, List, Natural, Number, Object as Obj, Pairs,
     Set, Text, Texts, Wait, Word,
@@ -10,7 +11,7 @@ use super::shape::{Key, Object, key};
 /// `deploy:` of a service.
 pub(super) static DEPLOY: Object = Object {
     title: "a deploy section",
-    keys: &[
+    keys: Keys::of(&[
         key("mode", Text).within("every service is `replicated`, on one host"),
         key("replicas", Count),
         key("labels", Pairs(false)).ignored("containers get the labels of the service's `labels`"),
@@ -20,7 +21,7 @@ pub(super) static DEPLOY: Object = Object {
         key("restart_policy", Obj(&RESTART_POLICY)),
         key("placement", Obj(&PLACEMENT)),
         key("endpoint_mode", Text).within("`dnsrr`: names resolve to the replicas themselves"),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -28,14 +29,14 @@ pub(super) static DEPLOY: Object = Object {
 
 static UPDATE: Object = Object {
     title: "an update_config",
-    keys: &[
+    keys: Keys::of(&[
         key("parallelism", Natural),
         key("delay", Wait),
         key("failure_action", Text),
         key("monitor", Wait),
         key("max_failure_ratio", Decimal),
         key("order", Word(&["start-first", "stop-first"])),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -43,10 +44,10 @@ static UPDATE: Object = Object {
 
 static RESOURCES: Object = Object {
     title: "the resources of a deploy section",
-    keys: &[
+    keys: Keys::of(&[
         key("limits", Obj(&LIMITS)),
         key("reservations", Obj(&RESERVATIONS)),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -54,11 +55,11 @@ static RESOURCES: Object = Object {
 
 static LIMITS: Object = Object {
     title: "resource limits",
-    keys: &[
+    keys: Keys::of(&[
         key("cpus", Decimal),
         key("memory", BytesText),
         key("pids", Integer(i64::MIN, i64::MAX)),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -66,12 +67,12 @@ static LIMITS: Object = Object {
 
 static RESERVATIONS: Object = Object {
     title: "resource reservations",
-    keys: &[
+    keys: Keys::of(&[
         key("cpus", Decimal).ignored("processors are not set aside; use `cpu_shares`"),
         key("memory", BytesText),
         key("devices", List(&Obj(&DEVICE_REQUEST))).refused("GPUs are not passed into containers"),
         key("generic_resources", List(&Obj(&GENERIC_RESOURCE))).ignored("there is one host only"),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -87,7 +88,7 @@ const REQUEST_KEYS: &[Key] = &[
 
 static DEVICE_REQUEST: Object = Object {
     title: "a device request",
-    keys: REQUEST_KEYS,
+    keys: Keys::of(REQUEST_KEYS),
     required: &["capabilities"],
     always: &[],
     extensible: true,
@@ -96,7 +97,7 @@ static DEVICE_REQUEST: Object = Object {
 /// One entry of `gpus:`.
 pub(super) static GPU: Object = Object {
     title: "a GPU request",
-    keys: REQUEST_KEYS,
+    keys: Keys::of(REQUEST_KEYS),
     required: &[],
     always: &[],
     extensible: true,
@@ -104,7 +105,7 @@ pub(super) static GPU: Object = Object {
 
 static GENERIC_RESOURCE: Object = Object {
     title: "a generic resource",
-    keys: &[key("discrete_resource_spec", Obj(&DISCRETE_RESOURCE))],
+    keys: Keys::of(&[key("discrete_resource_spec", Obj(&DISCRETE_RESOURCE))]),
     required: &[],
     always: &[],
     extensible: true,
@@ -112,7 +113,7 @@ static GENERIC_RESOURCE: Object = Object {
 
 static DISCRETE_RESOURCE: Object = Object {
     title: "a discrete resource",
-    keys: &[key("kind", Text), key("value", Number)],
+    keys: Keys::of(&[key("kind", Text), key("value", Number)]),
     required: &[],
     always: &[],
     extensible: true,
@@ -120,12 +121,12 @@ static DISCRETE_RESOURCE: Object = Object {
 
 static RESTART_POLICY: Object = Object {
     title: "a restart_policy",
-    keys: &[
+    keys: Keys::of(&[
         key("condition", Text),
         key("delay", Duration),
         key("max_attempts", Natural),
         key("window", Duration),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -135,11 +136,11 @@ const ONE_HOST: &str = "there is one host only, everything is placed on it";
 
 static PLACEMENT: Object = Object {
     title: "a placement",
-    keys: &[
+    keys: Keys::of(&[
         key("constraints", Texts).ignored(ONE_HOST),
         key("preferences", List(&Obj(&PREFERENCE))).ignored(ONE_HOST),
         key("max_replicas_per_node", Integer(0, i64::MAX)).ignored(ONE_HOST),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -147,7 +148,7 @@ static PLACEMENT: Object = Object {
 
 static PREFERENCE: Object = Object {
     title: "a placement preference",
-    keys: &[key("spread", Text)],
+    keys: Keys::of(&[key("spread", Text)]),
     required: &[],
     always: &[],
     extensible: true,

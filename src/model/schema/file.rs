@@ -1,6 +1,7 @@
 //! The keys of a Compose file's top level and of its networks, volumes, configs, secrets and models, as printed.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::keys::Keys;
 use super::service::SERVICE;
 use super::shape::Shape::{
     Choice, External, Flag, List, Map, Object as Obj, OrNull, OrText, Pairs, StrictNatural, Text, TextMap,
@@ -14,7 +15,7 @@ const NAME_IN_A_STORE: &str = "shown by `config`; there is no store that would n
 /// A whole file.
 pub(in crate::model) static FILE: Object = Object {
     title: "a Compose file",
-    keys: &[
+    keys: Keys::of(&[
         key("name", Text),
         key("version", Text).ignored("it is obsolete; remove the line"),
         key("include", List(&OrText(&Obj(&INCLUDE)))),
@@ -25,7 +26,7 @@ pub(in crate::model) static FILE: Object = Object {
         key("configs", Map(&Obj(&CONFIG))),
         key("models", Map(&Obj(&MODEL)))
             .refused("language models are not run; said where a service uses one"),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -33,11 +34,11 @@ pub(in crate::model) static FILE: Object = Object {
 
 static INCLUDE: Object = Object {
     title: "an include",
-    keys: &[
+    keys: Keys::of(&[
         key("path", TextOrTexts),
         key("env_file", TextOrTexts),
         key("project_directory", Text),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: false,
@@ -45,7 +46,7 @@ static INCLUDE: Object = Object {
 
 pub(in crate::model) static NETWORK: Object = Object {
     title: "a network",
-    keys: &[
+    keys: Keys::of(&[
         key("name", Text),
         key("driver", Text).within("`bridge`"),
         key("driver_opts", TextMap).within("name of the bridge, MTU, and traffic between containers"),
@@ -56,7 +57,7 @@ pub(in crate::model) static NETWORK: Object = Object {
         key("labels", Pairs(false)),
         key("enable_ipv4", Choice).within("`true`: addresses are IPv4 only"),
         key("enable_ipv6", Choice).within("`false`: addresses are IPv4 only"),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -64,11 +65,11 @@ pub(in crate::model) static NETWORK: Object = Object {
 
 static IPAM: Object = Object {
     title: "an ipam section",
-    keys: &[
+    keys: Keys::of(&[
         key("driver", Text).within("`default`"),
         key("config", List(&Obj(&IPAM_POOL))).within("the first IPv4 pool"),
         key("options", Map(&Text)).ignored("addresses are given by rcompose"),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -76,12 +77,12 @@ static IPAM: Object = Object {
 
 static IPAM_POOL: Object = Object {
     title: "an address pool",
-    keys: &[
+    keys: Keys::of(&[
         key("subnet", Text),
         key("gateway", Text),
         key("ip_range", Text),
         key("aux_addresses", Map(&Text)),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -89,13 +90,13 @@ static IPAM_POOL: Object = Object {
 
 pub(in crate::model) static VOLUME: Object = Object {
     title: "a volume",
-    keys: &[
+    keys: Keys::of(&[
         key("name", Text),
         key("driver", Text).within("`local`"),
         key("driver_opts", TextMap).within("`type`, `o` and `device` of a bind or tmpfs"),
         key("external", External),
         key("labels", Pairs(false)),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -103,7 +104,7 @@ pub(in crate::model) static VOLUME: Object = Object {
 
 pub(in crate::model) static SECRET: Object = Object {
     title: "a secret",
-    keys: &[
+    keys: Keys::of(&[
         key("name", Text).within(NAME_IN_A_STORE),
         key("file", Text),
         key("environment", Text),
@@ -112,7 +113,7 @@ pub(in crate::model) static SECRET: Object = Object {
         key("driver", Text).ignored("contents are taken as they are"),
         key("driver_opts", TextMap).ignored("contents are taken as they are"),
         key("template_driver", Text).ignored("contents are taken as they are"),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -120,7 +121,7 @@ pub(in crate::model) static SECRET: Object = Object {
 
 pub(in crate::model) static CONFIG: Object = Object {
     title: "a config",
-    keys: &[
+    keys: Keys::of(&[
         key("name", Text).within(NAME_IN_A_STORE),
         key("file", Text),
         key("environment", Text),
@@ -128,7 +129,7 @@ pub(in crate::model) static CONFIG: Object = Object {
         key("external", External).refused(NO_STORE),
         key("labels", Pairs(false)).ignored("there is no store to find it in by labels"),
         key("template_driver", Text).ignored("contents are taken as they are"),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -136,12 +137,12 @@ pub(in crate::model) static CONFIG: Object = Object {
 
 static MODEL: Object = Object {
     title: "a model",
-    keys: &[
+    keys: Keys::of(&[
         key("name", Text),
         key("model", Text),
         key("context_size", StrictNatural),
         key("runtime_flags", Texts),
-    ],
+    ]),
     required: &["model"],
     always: &[],
     extensible: true,

@@ -21,7 +21,7 @@ pub(super) fn unknown_key(
     if let Some(meant) = synonym(name, object) {
         return meant_key(finding, meant, value, object, path);
     }
-    for key in object.keys {
+    for key in object.keys.all() {
         if inner_object(&key.shape).is_some_and(|inner| inner.shape(name).is_some()) {
             let place = path.key(key.name).key(name);
             let shown = snippet::yaml(&place, value.clone());
@@ -39,7 +39,7 @@ pub(super) fn unknown_key(
     if SERVICE.shape(name).is_some() {
         return finding.help(format!("`{name}` belongs to the service; check the indentation"));
     }
-    if let Some(meant) = nearest(name, object.keys.iter().map(|key| key.name)) {
+    if let Some(meant) = nearest(name, object.keys.all().iter().map(|key| key.name)) {
         return meant_key(finding, meant, value, object, path);
     }
     if object.extensible {
@@ -53,7 +53,7 @@ pub(super) fn unknown_key(
 fn synonym(name: &str, object: &'static Object) -> Option<&'static str> {
     let plain = |word: &str| word.to_lowercase().replace('-', "_");
     let name = plain(name);
-    if let Some(key) = object.keys.iter().find(|key| plain(key.name) == name) {
+    if let Some(key) = object.keys.all().iter().find(|key| plain(key.name) == name) {
         return Some(key.name);
     }
     if std::ptr::eq(object, &raw const SERVICE) {
@@ -293,7 +293,7 @@ pub(super) fn instead(mut finding: Diagnostic, text: &str, words: &str) -> Diagn
 fn glued<'a>(text: &'a str, shape: &Shape) -> Option<(&'static str, &'a str)> {
     let Shape::Object(object) = shape else { return None };
     let (key, value) = text.split_once(':')?;
-    let key = object.keys.iter().find(|known| known.name == key)?;
+    let key = object.keys.all().iter().find(|known| known.name == key)?;
     Some((key.name, value))
 }
 

@@ -49,7 +49,7 @@ type Definitions = BTreeMap<String, Value>;
 
 fn object(object: &'static Object, definitions: &mut Definitions) -> Value {
     let mut properties = Map::new();
-    for key in object.keys {
+    for key in object.keys.all() {
         let open = matches!(key.name, "models" | "ulimits")
             || (std::ptr::eq(object, &raw const FILE) && key.name == "networks");
         let mut alternatives = alternatives(&key.shape, open, definitions);

@@ -36,7 +36,7 @@ pub fn keys() -> Vec<Listed> {
 }
 
 fn object(object: &Object, path: &str, above: Option<Fate>, found: &mut Vec<Listed>) {
-    for key in object.keys {
+    for key in object.keys.all() {
         let path = if path.is_empty() {
             key.name.to_owned()
         } else {

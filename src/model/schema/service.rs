@@ -4,6 +4,7 @@
 use super::attached::{DEVICE, FILE_MOUNTS, PORT, SERVICE_NETWORK, VOLUME};
 use super::build::BUILD;
 use super::deploy::{DEPLOY, GPU};
+use super::keys::Keys;
 use super::shape::Shape::{
     Bytes, Choice, Command, Count, Decimal, Duration, Flag, Hosts, Integer, IntegerOrText, List, Map, Number,
     Object as Obj, OptOut, Options, OrInteger, OrNames, OrNull, OrPort, OrText, Pairs, Probe, Set, SetOf,
@@ -17,7 +18,7 @@ const NATURAL: Shape = Integer(0, i64::MAX);
 /// One entry of `services:`.
 pub(in crate::model) static SERVICE: Object = Object {
     title: "a service",
-    keys: &SERVICE_KEYS,
+    keys: Keys::of(&SERVICE_KEYS),
     required: &[],
     always: &["command", "entrypoint"],
     extensible: true,
@@ -126,7 +127,7 @@ pub(super) const ULIMITS: Shape = Map(&OrInteger(&Obj(&ULIMIT)));
 
 static ULIMIT: Object = Object {
     title: "a ulimit",
-    keys: &[key("soft", ANY_INTEGER), key("hard", ANY_INTEGER)],
+    keys: Keys::of(&[key("soft", ANY_INTEGER), key("hard", ANY_INTEGER)]),
     required: &["soft", "hard"],
     always: &[],
     extensible: true,
@@ -134,7 +135,7 @@ static ULIMIT: Object = Object {
 
 static DEVELOP: Object = Object {
     title: "a develop section",
-    keys: &[key("watch", List(&Obj(&WATCH)))],
+    keys: Keys::of(&[key("watch", List(&Obj(&WATCH)))]),
     required: &[],
     always: &[],
     extensible: true,
@@ -142,7 +143,7 @@ static DEVELOP: Object = Object {
 
 static WATCH: Object = Object {
     title: "a watch rule",
-    keys: &[
+    keys: Keys::of(&[
         key("path", Text),
         key(
             "action",
@@ -153,7 +154,7 @@ static WATCH: Object = Object {
         key("include", TextOrSet),
         key("ignore", TextOrSet),
         key("initial_sync", StrictFlag),
-    ],
+    ]),
     required: &["path", "action"],
     always: &[],
     extensible: true,
@@ -161,13 +162,13 @@ static WATCH: Object = Object {
 
 static HOOK: Object = Object {
     title: "a hook",
-    keys: &[
+    keys: Keys::of(&[
         key("command", Command),
         key("user", Text),
         key("privileged", Flag),
         key("working_dir", Text),
         key("environment", Pairs(true)),
-    ],
+    ]),
     required: &["command"],
     always: &["command"],
     extensible: true,
@@ -175,7 +176,7 @@ static HOOK: Object = Object {
 
 static INIT_CONTAINER: Object = Object {
     title: "an init container",
-    keys: &[
+    keys: Keys::of(&[
         key("command", Command),
         key("image", Text),
         key("user", Text),
@@ -183,7 +184,7 @@ static INIT_CONTAINER: Object = Object {
         key("working_dir", Text),
         key("environment", Pairs(true)),
         key("per_replica", Flag),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -191,14 +192,14 @@ static INIT_CONTAINER: Object = Object {
 
 static BLKIO: Object = Object {
     title: "a blkio_config",
-    keys: &[
+    keys: Keys::of(&[
         key("weight", Integer(0, 1000)),
         key("weight_device", List(&Obj(&BLKIO_WEIGHT))).ignored("weights of single devices are not set"),
         key("device_read_bps", List(&Obj(&BLKIO_RATE))),
         key("device_read_iops", List(&Obj(&BLKIO_RATE))),
         key("device_write_bps", List(&Obj(&BLKIO_RATE))),
         key("device_write_iops", List(&Obj(&BLKIO_RATE))),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: false,
@@ -206,7 +207,7 @@ static BLKIO: Object = Object {
 
 static BLKIO_WEIGHT: Object = Object {
     title: "a device weight",
-    keys: &[key("path", Text), key("weight", Integer(0, 1000))],
+    keys: Keys::of(&[key("path", Text), key("weight", Integer(0, 1000))]),
     required: &[],
     always: &[],
     extensible: false,
@@ -214,7 +215,7 @@ static BLKIO_WEIGHT: Object = Object {
 
 static BLKIO_RATE: Object = Object {
     title: "a device rate",
-    keys: &[key("path", Text), key("rate", WholeBytes)],
+    keys: Keys::of(&[key("path", Text), key("rate", WholeBytes)]),
     required: &[],
     always: &[],
     extensible: false,
@@ -222,7 +223,7 @@ static BLKIO_RATE: Object = Object {
 
 static CREDENTIAL_SPEC: Object = Object {
     title: "a credential_spec",
-    keys: &[key("config", Text), key("file", Text), key("registry", Text)],
+    keys: Keys::of(&[key("config", Text), key("file", Text), key("registry", Text)]),
     required: &[],
     always: &[],
     extensible: true,
@@ -230,7 +231,7 @@ static CREDENTIAL_SPEC: Object = Object {
 
 static DEPENDENCY: Object = Object {
     title: "a dependency",
-    keys: &[
+    keys: Keys::of(&[
         key(
             "condition",
             Word(&[
@@ -241,7 +242,7 @@ static DEPENDENCY: Object = Object {
         ),
         key("restart", Flag),
         key("required", Choice),
-    ],
+    ]),
     required: &["condition"],
     always: &[],
     extensible: true,
@@ -249,7 +250,7 @@ static DEPENDENCY: Object = Object {
 
 static PROVIDER: Object = Object {
     title: "a provider",
-    keys: &[key("type", Text), key("options", TextLists)],
+    keys: Keys::of(&[key("type", Text), key("options", TextLists)]),
     required: &["type"],
     always: &[],
     extensible: true,
@@ -257,11 +258,11 @@ static PROVIDER: Object = Object {
 
 static ENV_FILE: Object = Object {
     title: "an env_file",
-    keys: &[
+    keys: Keys::of(&[
         key("path", Text),
         key("required", OptOut),
         key("format", Text).within("`raw`"),
-    ],
+    ]),
     required: &["path"],
     always: &[],
     extensible: false,
@@ -269,7 +270,7 @@ static ENV_FILE: Object = Object {
 
 static EXTENDS: Object = Object {
     title: "an extends",
-    keys: &[key("file", Text), key("service", Text)],
+    keys: Keys::of(&[key("file", Text), key("service", Text)]),
     required: &["service"],
     always: &[],
     extensible: false,
@@ -277,7 +278,7 @@ static EXTENDS: Object = Object {
 
 static HEALTHCHECK: Object = Object {
     title: "a healthcheck",
-    keys: &[
+    keys: Keys::of(&[
         key("test", Probe),
         key("timeout", Duration),
         key("interval", Duration),
@@ -285,7 +286,7 @@ static HEALTHCHECK: Object = Object {
         key("start_period", Duration),
         key("start_interval", Duration),
         key("disable", Flag),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -293,10 +294,10 @@ static HEALTHCHECK: Object = Object {
 
 static LOGGING: Object = Object {
     title: "a logging section",
-    keys: &[
+    keys: Keys::of(&[
         key("driver", Text).within("`json-file`, `local` and `none`"),
         key("options", Options).within("`max-size` and `max-file`"),
-    ],
+    ]),
     required: &[],
     always: &[],
     extensible: true,
@@ -304,7 +305,7 @@ static LOGGING: Object = Object {
 
 static SERVICE_MODEL: Object = Object {
     title: "a model of a service",
-    keys: &[key("endpoint_var", Text), key("model_var", Text)],
+    keys: Keys::of(&[key("endpoint_var", Text), key("model_var", Text)]),
     required: &[],
     always: &[],
     extensible: true,

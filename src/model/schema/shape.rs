@@ -3,6 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::fate::Fate;
+use super::keys::Keys;
 
 /// What a value may be, and what it is printed as.
 #[derive(Debug, Clone, Copy)]
@@ -113,7 +114,7 @@ pub(in crate::model) struct Object {
     /// What a person calls it: `a service`, `a build`.
     pub(in crate::model) title: &'static str,
     /// Its keys in the order they are printed.
-    pub(in crate::model) keys: &'static [Key],
+    pub(in crate::model) keys: Keys,
     /// Keys that must be there.
     pub(in crate::model) required: &'static [&'static str],
     /// Keys that are printed as `null` when they are absent.
@@ -145,12 +146,12 @@ pub(in crate::model) const fn key(name: &'static str, shape: Shape) -> Key {
 impl Object {
     /// Where a key stands among the others, from 0.
     pub(in crate::model) fn rank(&self, name: &str) -> Option<usize> {
-        self.keys.iter().position(|key| key.name == name)
+        self.keys.rank(name)
     }
 
     /// A key by its name.
     pub(in crate::model) fn key(&self, name: &str) -> Option<&'static Key> {
-        self.keys.get(self.rank(name)?)
+        self.keys.all().get(self.rank(name)?)
     }
 
     /// The shape of a key.

@@ -20,11 +20,7 @@ pub(super) fn check(file: &Fields<'_>, enabled: &BTreeSet<String>, findings: &mu
 }
 
 /// Resources of the top level that no service mentions, whichever profile it is in.
-pub(super) fn unused(
-    file: &Fields<'_>,
-    used: &[(&'static str, BTreeSet<String>)],
-    findings: &mut Diagnostics,
-) {
+pub(super) fn unused(file: &Fields<'_>, used: &[(&'static str, BTreeSet<&str>)], findings: &mut Diagnostics) {
     for (section, used) in used {
         for (name, resource) in file.members(section) {
             let default = *section == "networks" && name == "default";
@@ -129,9 +125,9 @@ fn dependencies(file: &Fields<'_>, name: &str, service: &Fields<'_>, findings: &
 
 /// A port of the host and who publishes it.
 struct Published<'a> {
-    address: String,
-    port: String,
-    protocol: String,
+    address: &'a str,
+    port: &'a str,
+    protocol: &'a str,
     service: &'a str,
     span: Span,
 }
@@ -149,11 +145,11 @@ fn host_ports(services: &[(&str, Fields<'_>)], findings: &mut Diagnostics) {
     let mut all: Vec<Published<'_>> = Vec::new();
     for (service, fields) in services {
         all.extend(fields.items("ports").filter_map(|port| {
-            let fixed = |port: &String| !port.contains('-') && port != "0";
+            let fixed = |port: &&str| !port.contains('-') && *port != "0";
             Some(Published {
-                address: port.owned("host_ip").unwrap_or_else(|| EVERYWHERE.to_owned()),
-                port: port.owned("published").filter(fixed)?,
-                protocol: port.owned("protocol").unwrap_or_default(),
+                address: port.text("host_ip").unwrap_or(EVERYWHERE),
+                port: port.text("published").filter(fixed)?,
+                protocol: port.text("protocol").unwrap_or_default(),
                 service,
                 span: port.span(),
             })
@@ -162,7 +158,7 @@ fn host_ports(services: &[(&str, Fields<'_>)], findings: &mut Diagnostics) {
     all.sort_by_key(|port| port.span);
     let mut by_port: BTreeMap<&str, Vec<&Published<'_>>> = BTreeMap::new();
     for port in &all {
-        let earlier = by_port.entry(&port.port).or_default();
+        let earlier = by_port.entry(port.port).or_default();
         if let Some(first) = earlier.iter().find(|first| first.meets(port)) {
             let Published {
                 port: number,

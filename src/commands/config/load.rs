@@ -1,0 +1,129 @@
+//! In: what `config` was asked. Out: what it makes of the tree to print, and what was read; findings are printed.
+//! **Invariant:** of a project with errors nothing is printed but the errors.
+
+use std::collections::BTreeSet;
+use std::panic::resume_unwind;
+use std::thread;
+
+use super::listing::services;
+use super::{Args, Format};
+use crate::commands::Context;
+use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::error::CliError;
+use crate::model::load::together;
+use crate::model::{self, Checked};
+use crate::source::load::LoadOptions;
+use crate::source::node::Node;
+use crate::ui::{print, report};
+
+/// From how many services on a second thread is worth its start.
+const LARGE: usize = 64;
+
+/// Loads a project and gives its tree to `show`; what this host cannot do is found at the same time.
+///
+/// # Errors
+/// All findings, rendered, when one is an error; a service that is not there.
+pub(super) fn load<T>(
+    context: &Context,
+    args: &Args,
+    show: impl FnOnce(Node) -> T,
+) -> Result<(T, Checked), CliError> {
+    // Lists of names are of the whole project, whatever services are given.
+    let whole = args.only_services || args.volumes || args.networks || args.models;
+    let asked = if whole { &[][..] } else { &args.services };
+    if args.no_interpolate && !asked.is_empty() {
+        print::err("warning: with --no-interpolate all services are printed\n");
+    }
+    let mut checked = model::check(&model::Options {
+        source: LoadOptions {
+            interpolate: !args.no_interpolate,
+            resolve_paths: !args.no_path_resolution,
+            ..context.load_options()
+        },
+        services: asked.to_vec(),
+        normalise: !args.no_normalize,
+        consistency: !args.no_consistency,
+        environment: !args.no_env_resolution,
+    });
+    checked.sources.show_from(&context.cwd);
+    let tree = checked.to_print().filter(|_| !checked.diagnostics.has_errors());
+    let Some(tree) = tree else {
+        return Err(CliError::findings(&checked.diagnostics, &checked.sources));
+    };
+    if args.format == Some(Format::Json) && !args.no_interpolate {
+        let unprintable = without_json(&tree);
+        if unprintable.has_errors() {
+            return Err(CliError::findings(&unprintable, &checked.sources));
+        }
+    }
+    let known: BTreeSet<&str> = services(&tree).map(|(name, _)| name).collect();
+    let is_unknown = |service: &&String| !args.no_interpolate && !known.contains(service.as_str());
+    let (unknown, large) = (asked.iter().find(is_unknown), known.len() >= LARGE);
+    let (refusals, shown) = beside(large, || checked.project().1, || show(tree));
+    report::print(&together(&checked.diagnostics, &refusals), &checked.sources);
+    match unknown {
+        Some(unknown) => Err(CliError::user(format!("no such service: {unknown}"))),
+        None => Ok((shown, checked)),
+    }
+}
+
+/// The results of both; with `large`, and when there is a thread to be had, the first comes from another processor.
+fn beside<A: Send, B>(large: bool, first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
+    if !large {
+        return (first(), second());
+    }
+    thread::scope(|scope| {
+        let running = thread::Builder::new().spawn_scoped(scope, &first);
+        let second = second();
+        let first = match running {
+            Ok(running) => running.join().unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(_) => first(),
+        };
+        (first, second)
+    })
+}
+
+/// What has no form in JSON: the SSH key of a build with its path. Docker compose refuses it, too.
+fn without_json(root: &Node) -> Diagnostics {
+    let mut findings = Diagnostics::new();
+    for (name, service) in services(root) {
+        let keys = service.get("build").and_then(|build| build.get("ssh"));
+        for key in keys.and_then(Node::as_seq).unwrap_or_default() {
+            if let Some((id, _)) = key.as_str().and_then(|key| key.split_once('=')) {
+                findings.push(
+                    Diagnostic::error(
+                        "bad-value",
+                        format!(
+                            "services.{name}.build.ssh: the path of the key `{id}` cannot be written as JSON"
+                        ),
+                    )
+                    .at(key.span)
+                    .help("print YAML (`--format yaml`), or let the agent hold the key and name only its id"),
+                );
+            }
+        }
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::span::SourceMap;
+    use crate::source::yaml;
+
+    #[test]
+    fn an_ssh_key_with_a_path_is_not_written_as_json() {
+        let codes = |keys: &str| {
+            let text = format!("services: {{web: {{build: {{ssh: [{keys}]}}}}}}\n");
+            let file = SourceMap::new().add("compose.yaml", text.as_str());
+            let root = yaml::parse(file, &text, &mut Diagnostics::new()).remove(0);
+            without_json(&root)
+                .iter()
+                .map(|finding| finding.code)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(codes("default, id=/keys/id"), ["bad-value"]);
+        assert_eq!(codes("default"), Vec::<&str>::new());
+    }
+}
