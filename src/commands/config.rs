@@ -169,7 +169,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     };
     let written = write(context, args, &text);
     // The process ends here: giving a large tree back piece by piece would take longer than printing it.
-    std::mem::forget(checked);
+    let _left = std::mem::ManuallyDrop::new(checked);
     written
 }
 
