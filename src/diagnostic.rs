@@ -155,6 +155,9 @@ pub struct Diagnostics {
     known: BTreeMap<(Option<Span>, &'static str), Vec<usize>>,
 }
 
+/// How many findings get a hint: looking for what was meant takes longer than finding what is wrong.
+const HINTED: usize = 500;
+
 impl Diagnostics {
     /// An empty list.
     pub fn new() -> Self {
@@ -201,6 +204,20 @@ impl Diagnostics {
     /// How many findings there are.
     pub fn len(&self) -> usize {
         self.list.len()
+    }
+
+    /// Whether one more finding should say what was probably meant.
+    pub fn wants_hints(&self) -> bool {
+        self.list.len() < HINTED
+    }
+
+    /// [`nearest`], for one more finding; none where hints are no longer wanted.
+    pub fn nearest<'a>(&self, name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        if self.wants_hints() {
+            nearest(name, candidates)
+        } else {
+            None
+        }
     }
 
     /// The findings in order.
@@ -250,33 +267,40 @@ impl FromIterator<Diagnostic> for Diagnostics {
     }
 }
 
+/// How many candidates are compared letter by letter; where names are made by a program, there may be a million.
+const COMPARED: usize = 2000;
+
 /// The candidate nearest to a mistyped name, if any is near enough to be worth proposing: at most a third of
 /// the name's letters differ (a swap of neighbours counts once; case does not count).
 pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let name_length = name.chars().count();
-    let limit = match name_length {
-        letters @ 0..3 => letters / 3,
-        letters => (letters / 3).max(1),
+    let letters = lowercase(name);
+    let limit = match name.chars().count() {
+        count @ 0..3 => count / 3,
+        count => (count / 3).max(1),
     };
     candidates
         .into_iter()
         .filter(|candidate| *candidate != name)
         // As many letters as the one has more, are at least to be added: most need not be compared.
-        .filter(|candidate| candidate.chars().count().abs_diff(name_length) <= limit)
-        .map(|candidate| (edit_distance(name, candidate), candidate))
+        .filter(|candidate| candidate.chars().count().abs_diff(name.chars().count()) <= limit)
+        .take(COMPARED)
+        .map(|candidate| (edit_distance(&letters, &lowercase(candidate)), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
 
-/// Optimal string alignment distance, letters' case ignored.
-fn edit_distance(left: &str, right: &str) -> usize {
-    let left: Vec<char> = left.chars().flat_map(char::to_lowercase).collect();
-    let right: Vec<char> = right.chars().flat_map(char::to_lowercase).collect();
-    let mut before: Vec<usize> = Vec::new();
+fn lowercase(text: &str) -> Vec<char> {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
+/// Optimal string alignment distance.
+fn edit_distance(left: &[char], right: &[char]) -> usize {
+    let mut before = vec![0; right.len() + 1];
     let mut previous: Vec<usize> = (0..=right.len()).collect();
+    let mut row = before.clone();
     for (i, a) in left.iter().enumerate() {
-        let mut row = vec![i + 1];
+        row[0] = i + 1;
         for (j, b) in right.iter().enumerate() {
             let mut cost = (previous[j] + usize::from(a != b))
                 .min(previous[j + 1] + 1)
@@ -284,9 +308,10 @@ fn edit_distance(left: &str, right: &str) -> usize {
             if i > 0 && j > 0 && *a == right[j - 1] && left[i - 1] == *b {
                 cost = cost.min(before[j - 1] + 1);
             }
-            row.push(cost);
+            row[j + 1] = cost;
         }
-        before = std::mem::replace(&mut previous, row);
+        std::mem::swap(&mut before, &mut previous);
+        std::mem::swap(&mut previous, &mut row);
     }
     previous[right.len()]
 }
@@ -303,6 +328,21 @@ mod tests {
         assert_eq!(nearest("Image", keys), Some("image"));
         assert_eq!(nearest("healthcheck", keys), None);
         assert_eq!(nearest("B", ["A"]), None);
+    }
+
+    #[test]
+    fn looking_for_what_was_meant_ends() {
+        let names: Vec<String> = (0..COMPARED).map(|number| format!("x{number:04}")).collect();
+        let names = || names.iter().map(String::as_str);
+        assert_eq!(nearest("netwroks", names().chain(["networks"])), Some("networks"));
+        assert_eq!(nearest("imaeg", names().skip(1).chain(["image"])), Some("image"));
+        assert_eq!(nearest("imaeg", names().chain(["image"])), None);
+        let mut all = Diagnostics::new();
+        for number in 0..HINTED {
+            assert_eq!(all.nearest("imag", ["image"]), Some("image"));
+            all.push(Diagnostic::warning("unset-variable", number.to_string()));
+        }
+        assert_eq!(all.nearest("imag", ["image"]), None);
     }
 
     #[test]

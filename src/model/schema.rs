@@ -46,9 +46,6 @@ pub fn validate(root: &Node, raw: bool) -> Diagnostics {
     check.findings
 }
 
-/// How many findings get a hint: looking for what was meant takes longer than finding what is wrong.
-pub(super) const HINTED: usize = 500;
-
 struct Check {
     findings: Diagnostics,
     raw: bool,
@@ -258,7 +255,7 @@ impl Check {
         } else {
             Diagnostic::error("unknown-key", message).at(span)
         };
-        let hinted = if self.findings.len() < HINTED {
+        let hinted = if self.findings.wants_hints() {
             hint::unknown_key(finding, (name, value), object, &path.path())
         } else {
             finding

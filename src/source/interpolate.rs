@@ -11,7 +11,7 @@ use super::path::Trail;
 use super::span::{SourceMap, Span};
 use super::template::{self, Fault};
 use super::written;
-use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// Puts the variables of `environment` into all text below `node`.
 pub fn interpolate(
@@ -81,7 +81,8 @@ impl Pass<'_> {
                     format!("the variable `{name}` is not set, nothing is put in its place"),
                 )
                 .label(span, "not set");
-                let near = nearest(name, self.environment.iter().map(|(name, _)| name));
+                let names = self.environment.iter().map(|(name, _)| name);
+                let near = self.diagnostics.nearest(name, names);
                 warning = warning.help(near.map_or_else(
                     || format!("set it in `.env` or the environment, or give a default: `${{{name}:-value}}`"),
                     |near| format!("did you mean `{near}`? Otherwise set it in `.env` or give a default: `${{{name}:-value}}`"),

@@ -8,6 +8,7 @@
     reason = "the parser's list of events is open"
 )]
 
+mod anchor;
 mod explain;
 mod mapping;
 mod plain;
@@ -18,11 +19,12 @@ use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span as ParserSpan, StructureStyle, options};
 
+use self::anchor::Anchor;
 pub use self::remarks::{Remarks, remarks};
 use self::scalar::ScalarTag;
-use super::node::{Node, Step, Style, Tag, Value};
+use super::node::{Node, Style, Tag, Value};
 use super::span::{FileId, Span};
-use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
+use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// How many values the aliases and extensions (`x-`) of one file may hold: compose-go's limit for the whole file,
 /// which ten thousand services would pass.
@@ -62,6 +64,7 @@ pub fn parse_fully(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> V
         events: &mut events,
         anchors: HashMap::new(),
         names: Vec::new(),
+        anchored: 0,
         nodes: 0,
         aliased: 0,
         extending: 0,
@@ -97,18 +100,14 @@ fn plain_node(text: &str, span: Span) -> Node {
     }
 }
 
-/// A node that aliases may name; `None` while it is still being read.
-struct Anchor {
-    node: Option<Node>,
-    size: usize,
-}
-
 struct Builder<'a> {
     file: FileId,
     text: &'a str,
     events: &'a mut dyn Iterator<Item = (Event<'a>, ParserSpan)>,
     anchors: HashMap<usize, Anchor>,
     names: Vec<String>,
+    /// All nodes that anchors name, those in several as often.
+    anchored: usize,
     /// All nodes read so far, how many of them aliases brought in, and how many others stand in extensions.
     nodes: usize,
     aliased: usize,
@@ -255,22 +254,7 @@ impl<'a> Builder<'a> {
     fn child(&mut self, event: Event<'_>, span: ParserSpan) -> Option<Node> {
         match event {
             Event::Alias(id) => Some(self.alias(id, span)),
-            Event::UnresolvedAlias(name) => {
-                let place = self.span(span);
-                let mut error = Diagnostic::error(
-                    "unknown-anchor",
-                    format!("no anchor `&{name}` is defined before this alias"),
-                )
-                .label(place, "not defined");
-                if let Some(near) = nearest(&name, self.names.iter().map(String::as_str)) {
-                    error = error.help(format!("did you mean `*{near}`?"));
-                } else {
-                    error =
-                        error.help("an anchor counts only inside its file and must come before its alias");
-                }
-                self.diagnostics.push(error);
-                Some(Node::null(place))
-            }
+            Event::UnresolvedAlias(name) => Some(self.unknown(&name, span)),
             Event::Anchor(_, name) => {
                 self.names.push(name.into_owned());
                 None
@@ -279,54 +263,6 @@ impl<'a> Builder<'a> {
                 Some(self.node(event, span))
             }
             _ => None,
-        }
-    }
-
-    fn open_anchor(&mut self, id: usize) -> usize {
-        if id > 0 {
-            self.anchors.insert(id, Anchor { node: None, size: 0 });
-        }
-        self.nodes
-    }
-
-    fn close_anchor(&mut self, id: usize, node: &Node, size: usize) {
-        if id > 0 {
-            self.anchors.insert(
-                id,
-                Anchor {
-                    node: Some(node.clone()),
-                    size,
-                },
-            );
-        }
-    }
-
-    fn alias(&mut self, id: usize, span: ParserSpan) -> Node {
-        let place = self.span(span);
-        match self.anchors.get(&id) {
-            Some(Anchor {
-                node: Some(node),
-                size,
-            }) => {
-                let size = *size;
-                self.nodes += size;
-                self.aliased += size;
-                if self.aliased + self.extending > ALIAS_LIMIT {
-                    self.spares(place);
-                    return Node::null(place);
-                }
-                let mut node = node.clone();
-                node.record_below(&Step::Aliased(place));
-                node
-            }
-            Some(Anchor { node: None, .. }) => {
-                let name = self.text.get(place.start()..place.end()).unwrap_or("alias");
-                let message = format!("`{name}` stands inside the value it names");
-                self.diagnostics
-                    .push(Diagnostic::error("anchor-cycle", message).at(place));
-                Node::null(place)
-            }
-            None => Node::null(place),
         }
     }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use crate::diagnostic::{Diagnostic, Diagnostics, nearest};
 use crate::model::fields::Fields;
-use crate::model::schema::HINTED;
 use crate::model::snippet;
 use crate::source::node::{Mapping, Node};
 use crate::source::path::NodePath;
@@ -154,7 +153,7 @@ fn service(
         .members("services")
         .map(|(name, _)| name)
         .filter(|name| *name != from);
-    if findings.len() >= HINTED {
+    if !findings.wants_hints() {
         return findings.push(finding);
     }
     let names: Vec<&str> = names.collect();
@@ -200,7 +199,7 @@ fn resource(
         "models" => snippet::yaml(&place.key("model"), text("…".to_owned())),
         _ => snippet::yaml(&place, Node::map(Mapping::new(), span)),
     };
-    let near = nearest(target, file.members(section).map(|(name, _)| name));
+    let near = findings.nearest(target, file.members(section).map(|(name, _)| name));
     let help = match near {
         Some(near) => format!("did you mean `{near}`? Otherwise define it:\n{snippet}"),
         None => format!("define it at the top level:\n{snippet}"),

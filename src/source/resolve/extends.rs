@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Located, Resolver, Scope};
-use crate::diagnostic::{Diagnostic, nearest};
+use crate::diagnostic::Diagnostic;
 use crate::source::interpolate::interpolate;
 use crate::source::merge::{merge, merge_at, settle};
 use crate::source::node::{Mapping, Node, Step};
@@ -170,7 +170,7 @@ impl Resolver<'_> {
                 format!("`{name}` extends `{wanted}`, which is not a service of {file}"),
             )
             .label(reference.service_span, "no such service");
-            if let Some(near) = nearest(wanted, home.services.keys()) {
+            if let Some(near) = self.diagnostics.nearest(wanted, home.services.keys()) {
                 error = error.help(format!("did you mean `{near}`?"));
             }
             self.diagnostics.push(error);

@@ -161,6 +161,21 @@ fn a_billion_laughs_are_refused_quickly() {
 }
 
 #[test]
+fn anchors_within_anchors_are_not_copied_without_end() {
+    let nested = |depth: usize| {
+        let open = "&a [".repeat(depth);
+        format!("services: {open}{}{}\n", "1,".repeat(10_000), "]".repeat(depth))
+    };
+    assert_eq!(read(&nested(90)).1, Vec::<String>::new());
+    let (documents, said, _) = read(&nested(110));
+    assert!(documents.is_empty() && said.len() == 1, "{said:?}");
+    assert!(
+        said[0].starts_with("too-many-nodes: anchors name more than"),
+        "{said:?}"
+    );
+}
+
+#[test]
 fn deep_nesting_is_refused_not_crashed_on() {
     let (documents, said, _) = read(&"[".repeat(5000));
     assert!(documents.is_empty());
