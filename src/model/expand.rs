@@ -16,16 +16,23 @@ use crate::source::path::Trail;
 
 /// Writes the short forms of a whole file long; with `raw`, an entry that holds a variable may stay as it is.
 pub(super) fn expand(root: &mut Node, raw: bool, findings: &mut Diagnostics) {
-    let Some(file) = root.as_map_mut() else { return };
-    let top = Trail::root();
-    let all = top.key("services");
-    if let Some(services) = file.get_mut("services").and_then(Node::as_map_mut) {
-        for (name, service) in services.iter_mut() {
-            if let Some(service) = service.as_map_mut() {
-                expand_service(service, &all.key(name), raw, findings);
-            }
+    let services = root.as_map_mut().and_then(|file| file.get_mut("services"));
+    for (name, node) in services
+        .and_then(Node::as_map_mut)
+        .into_iter()
+        .flat_map(Mapping::iter_mut)
+    {
+        if let Some(service) = node.as_map_mut() {
+            self::service(name, service, raw, findings);
         }
     }
+    resources(root, findings);
+}
+
+/// The same for everything but services.
+pub(super) fn resources(root: &mut Node, findings: &mut Diagnostics) {
+    let Some(file) = root.as_map_mut() else { return };
+    let top = Trail::root();
     for section in ["networks", "volumes", "configs", "secrets"] {
         let Some(resources) = file.get_mut(section).and_then(Node::as_map_mut) else {
             continue;
@@ -36,6 +43,12 @@ pub(super) fn expand(root: &mut Node, raw: bool, findings: &mut Diagnostics) {
             }
         }
     }
+}
+
+/// The same for one service.
+pub(super) fn service(name: &str, service: &mut Mapping, raw: bool, findings: &mut Diagnostics) {
+    let top = Trail::root();
+    expand_service(service, &top.key("services").key(name), raw, findings);
 }
 
 fn expand_service(service: &mut Mapping, path: &Trail<'_>, raw: bool, findings: &mut Diagnostics) {

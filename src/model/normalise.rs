@@ -14,10 +14,12 @@ mod tests;
 
 use super::cast;
 use super::expand;
-use super::schema::FILE;
+use super::parallel;
+use super::schema::{FILE, SERVICE};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::implied::Implied;
-use crate::source::node::Node;
+use crate::source::node::{Mapping, Node};
+use crate::source::span::Span;
 
 pub(in crate::model) use self::implied::agree_on_replicas;
 pub(in crate::model) use self::implied::clean;
@@ -31,7 +33,7 @@ pub struct Context<'a> {
     /// What a build without context is built from.
     pub directory: &'a str,
     /// The project's environment, for variables that are named without a value.
-    pub lookup: &'a dyn Fn(&str) -> Option<String>,
+    pub lookup: &'a (dyn Fn(&str) -> Option<String> + Sync),
     /// Whether names, networks and dependencies are spelled out (not with `config --no-normalize`).
     pub implied: bool,
     /// Whether variables were not put in, so that values cannot be cast (with `config --no-interpolate`).
@@ -44,7 +46,8 @@ pub struct Context<'a> {
 pub fn normalise(root: &Node, context: Context<'_>) -> (Node, Diagnostics) {
     let mut findings = Diagnostics::new();
     let mut root = root.clone();
-    expand::expand(&mut root, context.raw, &mut findings);
+    expand::resources(&mut root, &mut findings);
+    let mut services = None;
     if let Some(file) = root.as_map_mut() {
         if let Some(version) = file.remove("version") {
             findings.push(
@@ -62,10 +65,22 @@ pub fn normalise(root: &Node, context: Context<'_>) -> (Node, Diagnostics) {
             let name = name.remade_text(context.project).implied_by(Implied::ProjectName);
             file.insert("name", key_span, name);
         }
-        implied::defaults(file, context.directory);
+        let mapping = file.get_mut("services").and_then(Node::as_map_mut);
+        if let Some(mapping) = mapping.filter(|mapping| !mapping.is_empty()) {
+            let done = parallel::each(mapping, |name, node| service(name, node, &context));
+            let mut default_user = None;
+            for (said, user) in done {
+                findings.append(said);
+                default_user = default_user.or(user);
+            }
+            if let Some(user) = default_user {
+                implied::default_network(file, user);
+            }
+            if !context.raw {
+                services = file.remove("services");
+            }
+        }
         if context.implied {
-            implied::networks(file);
-            implied::services(file);
             implied::names(file, context.project);
         }
     }
@@ -74,13 +89,40 @@ pub fn normalise(root: &Node, context: Context<'_>) -> (Node, Diagnostics) {
     }
     let mut root = cast::object(root, &FILE);
     if let Some(file) = root.as_map_mut() {
-        if context.environment {
-            implied::environment(file, context.lookup);
+        if let Some(mut services) = services {
+            services.node.as_map_mut().into_iter().for_each(Mapping::sort);
+            file.insert("services", services.key_span, services.node);
         }
-        if context.implied {
-            implied::build_arguments(file, context.lookup);
-        }
-        complete::structures(file);
+        complete::file(file);
     }
     (root, findings)
+}
+
+/// Normalises one service; gives where it stands if it is on the network `default`.
+fn service(name: &str, node: &mut Node, context: &Context<'_>) -> (Diagnostics, Option<Span>) {
+    let mut findings = Diagnostics::new();
+    let span = node.span;
+    let mut default_user = None;
+    if let Some(service) = node.as_map_mut() {
+        expand::service(name, service, context.raw, &mut findings);
+        implied::defaults(service, context.directory);
+        if context.implied {
+            default_user = implied::network(service, span);
+            implied::service(service, span);
+        }
+    }
+    if context.raw {
+        return (findings, default_user);
+    }
+    *node = cast::object(std::mem::replace(node, Node::null(span)), &SERVICE);
+    if let Some(service) = node.as_map_mut() {
+        if context.environment {
+            implied::environment(service, context.lookup);
+        }
+        if context.implied {
+            implied::build_arguments(service, context.lookup);
+        }
+        complete::service(service);
+    }
+    (findings, default_user)
 }

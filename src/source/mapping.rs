@@ -186,6 +186,11 @@ impl Mapping {
         self.entries.iter_mut().map(|(_, entry)| &mut entry.node)
     }
 
+    /// The entries as a slice, so that it can be divided; a key that is changed is not found any more.
+    pub(crate) fn slots(&mut self) -> &mut [(Text, Entry)] {
+        &mut self.entries
+    }
+
     /// Takes the mapping apart, in order.
     pub fn into_entries(self) -> impl Iterator<Item = (Text, Entry)> {
         self.entries.into_iter()

@@ -2,8 +2,6 @@
 //! **Invariant:** of a project with errors nothing is printed but the errors.
 
 use std::collections::BTreeSet;
-use std::panic::resume_unwind;
-use std::thread;
 
 use super::listing::services;
 use super::{Args, Format};
@@ -11,13 +9,11 @@ use crate::commands::Context;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::error::CliError;
 use crate::model::load::together;
+use crate::model::parallel::{LARGE, beside};
 use crate::model::{self, Checked};
 use crate::source::load::LoadOptions;
 use crate::source::node::Node;
 use crate::ui::{print, report};
-
-/// From how many services on a second thread is worth its start.
-const LARGE: usize = 64;
 
 /// Loads a project and gives its tree to `show`; what this host cannot do is found at the same time.
 ///
@@ -59,28 +55,17 @@ pub(super) fn load<T>(
     let known: BTreeSet<&str> = services(&tree).map(|(name, _)| name).collect();
     let is_unknown = |service: &&String| !args.no_interpolate && !known.contains(service.as_str());
     let (unknown, large) = (asked.iter().find(is_unknown), known.len() >= LARGE);
-    let (refusals, shown) = beside(large, || checked.project().1, || show(tree));
+    let refusals = || checked.project().1;
+    let (refusals, shown) = if large {
+        beside(refusals, || show(tree))
+    } else {
+        (refusals(), show(tree))
+    };
     report::print(&together(&checked.diagnostics, &refusals), &checked.sources);
     match unknown {
         Some(unknown) => Err(CliError::user(format!("no such service: {unknown}"))),
         None => Ok((shown, checked)),
     }
-}
-
-/// The results of both; with `large`, and when there is a thread to be had, the first comes from another processor.
-fn beside<A: Send, B>(large: bool, first: impl Fn() -> A + Sync, second: impl FnOnce() -> B) -> (A, B) {
-    if !large {
-        return (first(), second());
-    }
-    thread::scope(|scope| {
-        let running = thread::Builder::new().spawn_scoped(scope, &first);
-        let second = second();
-        let first = match running {
-            Ok(running) => running.join().unwrap_or_else(|panic| resume_unwind(panic)),
-            Err(_) => first(),
-        };
-        (first, second)
-    })
 }
 
 /// What has no form in JSON: the SSH key of a build with its path. Docker compose refuses it, too.

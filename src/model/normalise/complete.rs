@@ -2,34 +2,36 @@
 //! goes out. **Invariant:** what was said stays as it was.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::implied::{default, each_item, each_service};
+use super::implied::{default, each_item};
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::span::Span;
 
-/// Sections that are printed as JSON even when they say nothing; YAML leaves them out.
-pub(super) fn structures(file: &mut Mapping) {
+/// Sections of a service that are printed as JSON even when they say nothing; YAML leaves them out.
+pub(super) fn service(service: &mut Mapping) {
+    if let Some(deploy) = service.get_mut("deploy") {
+        let span = deploy.span;
+        if let Some(deploy) = deploy.as_map_mut() {
+            default(deploy, "resources", span, Node::map(Mapping::new(), span));
+            default(deploy, "placement", span, Node::map(Mapping::new(), span));
+        }
+    }
+    block_limits(service);
+    let rules = service
+        .get_mut("develop")
+        .and_then(|develop| develop.as_map_mut()?.get_mut("watch"));
+    each_item(rules, |rule, span| {
+        let mut exec = Mapping::new();
+        exec.insert("command", span, Node::null(span));
+        default(rule, "exec", span, Node::map(exec, span));
+    });
+}
+
+/// The same of everything but services.
+pub(super) fn file(file: &mut Mapping) {
     let empty = |span: Span| Node::map(Mapping::new(), span);
     if let Some(span) = file.key_span("name") {
         default(file, "services", span, empty(span));
     }
-    each_service(file, |service, _| {
-        if let Some(deploy) = service.get_mut("deploy") {
-            let span = deploy.span;
-            if let Some(deploy) = deploy.as_map_mut() {
-                default(deploy, "resources", span, empty(span));
-                default(deploy, "placement", span, empty(span));
-            }
-        }
-        block_limits(service);
-        let rules = service
-            .get_mut("develop")
-            .and_then(|develop| develop.as_map_mut()?.get_mut("watch"));
-        each_item(rules, |rule, span| {
-            let mut exec = Mapping::new();
-            exec.insert("command", span, Node::null(span));
-            default(rule, "exec", span, Node::map(exec, span));
-        });
-    });
     for section in ["networks", "volumes"] {
         let resources = file.get_mut(section).and_then(Node::as_map_mut);
         for resource in resources.into_iter().flat_map(Mapping::values_mut) {

@@ -8,17 +8,6 @@ use crate::source::implied::Implied;
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::span::Span;
 
-/// The services of a file with their names.
-pub(super) fn each_service(file: &mut Mapping, mut change: impl FnMut(&mut Mapping, Span)) {
-    let services = file.get_mut("services").and_then(Node::as_map_mut);
-    for service in services.into_iter().flat_map(Mapping::values_mut) {
-        let span = service.span;
-        if let Some(service) = service.as_map_mut() {
-            change(service, span);
-        }
-    }
-}
-
 /// The mappings of a list, with their places.
 pub(super) fn each_item(list: Option<&mut Node>, mut change: impl FnMut(&mut Mapping, Span)) {
     for item in list.and_then(Node::as_seq_mut).into_iter().flatten() {
@@ -36,54 +25,52 @@ pub(super) fn default(mapping: &mut Mapping, key: &str, span: Span, value: Node)
     }
 }
 
-/// Defaults that hold whatever is normalised: of ports, secrets, environment files, devices and builds.
-pub(super) fn defaults(file: &mut Mapping, directory: &str) {
-    each_service(file, |service, _| {
-        if let Some(build) = service.get_mut("build") {
-            let span = build.span;
-            if let Some(build) = build.as_map_mut() {
-                let context = Node::string(directory, span).implied_by(Implied::BuildContext);
-                default(build, "context", span, context);
-            }
+/// Defaults of a service that hold whatever is normalised: of ports, secrets, environment files, devices and builds.
+pub(super) fn defaults(service: &mut Mapping, directory: &str) {
+    if let Some(build) = service.get_mut("build") {
+        let span = build.span;
+        if let Some(build) = build.as_map_mut() {
+            let context = Node::string(directory, span).implied_by(Implied::BuildContext);
+            default(build, "context", span, context);
         }
-        without_empty_servers(service);
-        each_item(service.get_mut("ports"), |port, span| {
-            default(
-                port,
-                "mode",
-                span,
-                Node::string("ingress", span).implied_by(Implied::PortMode),
-            );
-            default(
-                port,
-                "protocol",
-                span,
-                Node::string("tcp", span).implied_by(Implied::PortProtocol),
-            );
-        });
-        each_item(service.get_mut("secrets"), |secret, span| {
-            if let Some(source) = secret.get("source").and_then(Node::as_str) {
-                let target = format!("/run/secrets/{source}");
-                default(
-                    secret,
-                    "target",
-                    span,
-                    Node::string(target, span).implied_by(Implied::SecretTarget),
-                );
-            }
-        });
-        each_item(service.get_mut("env_file"), |file, span| {
-            let required = Node::bool(true, span).implied_by(Implied::RequiredFile);
-            default(file, "required", span, required);
-        });
-        each_item(service.get_mut("gpus"), device_request);
-        let devices = service
-            .get_mut("deploy")
-            .and_then(|deploy| deploy.as_map_mut()?.get_mut("resources"))
-            .and_then(|resources| resources.as_map_mut()?.get_mut("reservations"))
-            .and_then(|reservations| reservations.as_map_mut()?.get_mut("devices"));
-        each_item(devices, device_request);
+    }
+    without_empty_servers(service);
+    each_item(service.get_mut("ports"), |port, span| {
+        default(
+            port,
+            "mode",
+            span,
+            Node::string("ingress", span).implied_by(Implied::PortMode),
+        );
+        default(
+            port,
+            "protocol",
+            span,
+            Node::string("tcp", span).implied_by(Implied::PortProtocol),
+        );
     });
+    each_item(service.get_mut("secrets"), |secret, span| {
+        if let Some(source) = secret.get("source").and_then(Node::as_str) {
+            let target = format!("/run/secrets/{source}");
+            default(
+                secret,
+                "target",
+                span,
+                Node::string(target, span).implied_by(Implied::SecretTarget),
+            );
+        }
+    });
+    each_item(service.get_mut("env_file"), |file, span| {
+        let required = Node::bool(true, span).implied_by(Implied::RequiredFile);
+        default(file, "required", span, required);
+    });
+    each_item(service.get_mut("gpus"), device_request);
+    let devices = service
+        .get_mut("deploy")
+        .and_then(|deploy| deploy.as_map_mut()?.get_mut("resources"))
+        .and_then(|resources| resources.as_map_mut()?.get_mut("reservations"))
+        .and_then(|reservations| reservations.as_map_mut()?.get_mut("devices"));
+    each_item(devices, device_request);
 }
 
 /// Name servers that a variable left empty are none.
@@ -100,14 +87,17 @@ fn without_empty_servers(service: &mut Mapping) {
 
 /// A service with `scale` and a `deploy` section has that many replicas in both.
 pub(in crate::model) fn agree_on_replicas(root: &mut Node) {
-    let Some(file) = root.as_map_mut() else { return };
-    each_service(file, |service, span| {
-        if let Some(scale) = service.get("scale").cloned()
+    let services = root.as_map_mut().and_then(|file| file.get_mut("services"));
+    let services = services.and_then(Node::as_map_mut);
+    for service in services.into_iter().flat_map(Mapping::values_mut) {
+        let span = service.span;
+        if let Some(service) = service.as_map_mut()
+            && let Some(scale) = service.get("scale").cloned()
             && let Some(deploy) = service.get_mut("deploy").and_then(Node::as_map_mut)
         {
             default(deploy, "replicas", span, scale.implied_by(Implied::Replicas));
         }
-    });
+    }
 }
 
 /// A request without count and ids is for every device.
@@ -123,12 +113,10 @@ fn device_request(request: &mut Mapping, span: Span) {
 }
 
 /// Gives variables named without a value the project's value; a variable that is not set stays without.
-pub(super) fn environment(file: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
-    each_service(file, |service, _| {
-        if let Some(environment) = service.get_mut("environment").and_then(Node::as_map_mut) {
-            resolve(environment, lookup);
-        }
-    });
+pub(super) fn environment(service: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
+    if let Some(environment) = service.get_mut("environment").and_then(Node::as_map_mut) {
+        resolve(environment, lookup);
+    }
 }
 
 fn resolve(pairs: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
@@ -146,104 +134,87 @@ fn build_of(service: &mut Mapping) -> Option<&mut Mapping> {
 }
 
 /// Arguments of builds like variables, but one that is not set is left out.
-pub(super) fn build_arguments(file: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
-    each_service(file, |service, _| {
-        if let Some(arguments) = build_of(service)
-            .and_then(|build| build.get_mut("args"))
-            .and_then(Node::as_map_mut)
-        {
-            resolve(arguments, lookup);
-            arguments.retain(|_, entry| !entry.node.is_null());
-        }
-        if let Some(build) = build_of(service)
-            && build
-                .get("args")
-                .and_then(Node::as_map)
-                .is_some_and(Mapping::is_empty)
-        {
-            build.remove("args");
-        }
-    });
+pub(super) fn build_arguments(service: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
+    if let Some(arguments) = build_of(service)
+        .and_then(|build| build.get_mut("args"))
+        .and_then(Node::as_map_mut)
+    {
+        resolve(arguments, lookup);
+        arguments.retain(|_, entry| !entry.node.is_null());
+    }
+    if let Some(build) = build_of(service)
+        && build
+            .get("args")
+            .and_then(Node::as_map)
+            .is_some_and(Mapping::is_empty)
+    {
+        build.remove("args");
+    }
 }
 
-/// A service that names no network and has no network mode is on `default`.
-pub(super) fn networks(file: &mut Mapping) {
-    let mut used = None;
-    each_service(file, |service, span| {
-        if service.contains_key("provider") || service.contains_key("network_mode") {
-            return;
-        }
-        let named = service
-            .get("networks")
-            .and_then(Node::as_map)
-            .is_some_and(|names| !names.is_empty());
-        if !named {
-            let mut names = Mapping::new();
-            names.insert(
-                "default",
-                span,
-                Node::null(span).implied_by(Implied::DefaultNetwork),
-            );
-            service.insert("networks", span, Node::map(names, span));
-        }
-        if service
-            .get("networks")
-            .is_some_and(|names| names.get("default").is_some())
-        {
-            used.get_or_insert(span);
-        }
-    });
-    let Some(span) = used else { return };
-    if !file.contains_key("networks") {
-        file.insert("networks", span, Node::map(Mapping::new(), span));
+/// A service that names no network and has no network mode is on `default`. The place of one that is.
+pub(super) fn network(service: &mut Mapping, span: Span) -> Option<Span> {
+    if service.contains_key("provider") || service.contains_key("network_mode") {
+        return None;
     }
+    let named = service
+        .get("networks")
+        .and_then(Node::as_map)
+        .is_some_and(|names| !names.is_empty());
+    if !named {
+        let mut names = Mapping::new();
+        let nothing = Node::null(span).implied_by(Implied::DefaultNetwork);
+        names.insert("default", span, nothing);
+        service.insert("networks", span, Node::map(names, span));
+    }
+    let networks = service.get("networks")?;
+    networks.get("default").map(|_| span)
+}
+
+/// The network `default`, for the service at this place.
+pub(super) fn default_network(file: &mut Mapping, span: Span) {
+    default(file, "networks", span, Node::map(Mapping::new(), span));
     if let Some(networks) = file.get_mut("networks").and_then(Node::as_map_mut) {
-        default(
-            networks,
-            "default",
-            span,
-            Node::null(span).implied_by(Implied::DefaultNetwork),
-        );
+        let nothing = Node::null(span).implied_by(Implied::DefaultNetwork);
+        default(networks, "default", span, nothing);
     }
 }
 
 /// Builds, pull policies, mount targets, and the dependencies that links and shared namespaces are.
-pub(super) fn services(file: &mut Mapping) {
-    each_service(file, |service, span| {
-        if let Some(policy) = service.get_mut("pull_policy")
-            && policy.as_str() == Some("if_not_present")
+pub(super) fn service(service: &mut Mapping, span: Span) {
+    if let Some(policy) = service.get_mut("pull_policy")
+        && policy.as_str() == Some("if_not_present")
+    {
+        policy.value = Value::String("missing".into());
+    }
+    let image = service.get("image").cloned();
+    if let Some(build) = service.get_mut("build") {
+        let span = build.span;
+        if let Some(build) = build.as_map_mut()
+            && !build.contains_key("dockerfile_inline")
         {
-            policy.value = Value::String("missing".into());
+            let file = Node::string("Dockerfile", span).implied_by(Implied::Dockerfile);
+            default(build, "dockerfile", span, file);
         }
-        let image = service.get("image").cloned();
-        if let Some(build) = service.get_mut("build") {
-            let span = build.span;
-            if let Some(build) = build.as_map_mut()
-                && !build.contains_key("dockerfile_inline")
-            {
-                let file = Node::string("Dockerfile", span).implied_by(Implied::Dockerfile);
-                default(build, "dockerfile", span, file);
-            }
+    }
+    each_item(service.get_mut("volumes"), |volume, _| {
+        if let Some(target) = volume.get_mut("target")
+            && let Value::String(text) = &mut target.value
+        {
+            *text = clean(text).into();
         }
-        each_item(service.get_mut("volumes"), |volume, _| {
-            if let Some(target) = volume.get_mut("target")
-                && let Value::String(text) = &mut target.value
-            {
-                *text = clean(text).into();
-            }
-        });
-        each_item(service.get_mut("pre_start"), |container, span| {
-            if let Some(image) = &image {
-                default(
-                    container,
-                    "image",
-                    span,
-                    image.clone().implied_by(Implied::HookImage),
-                );
-            }
-        });
-        dependencies(service, span);
     });
+    each_item(service.get_mut("pre_start"), |container, span| {
+        if let Some(image) = &image {
+            default(
+                container,
+                "image",
+                span,
+                image.clone().implied_by(Implied::HookImage),
+            );
+        }
+    });
+    dependencies(service, span);
 }
 
 fn dependencies(service: &mut Mapping, span: Span) {

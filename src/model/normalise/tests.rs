@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::source::emit;
-use crate::source::node::Mapping;
 use crate::source::span::SourceMap;
 use crate::source::yaml;
 
@@ -15,7 +14,7 @@ fn parse(text: &str) -> Node {
     documents.remove(0)
 }
 
-fn context(lookup: &dyn Fn(&str) -> Option<String>) -> Context<'_> {
+fn context(lookup: &(dyn Fn(&str) -> Option<String> + Sync)) -> Context<'_> {
     Context {
         project: "shop",
         directory: "/srv/shop",
