@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use camino::Utf8PathBuf;
 
 use super::consequence::independent;
+use super::parallel::{LARGE, beside};
 use super::project::Project;
 use super::service_files::{ServiceFiles, without_files};
 use super::{decode, env_file, expand, normalise, profile, schema, validate};
@@ -246,9 +247,21 @@ fn stages(
         return (!diagnostics.has_errors()).then_some(CheckedTree::Raw(root));
     }
     let enabled = profile::enabled(&root, &loaded.profiles, &options.services);
-    let mut found = validate::parts(&root);
+    // Doubts only count in a project without errors, but they are found while those are looked for.
+    let doubts = || validate::doubts(&root, &enabled);
+    let errors = || {
+        let mut found = validate::parts(&root);
+        if options.consistency {
+            found.append(validate::consistency(&root, &enabled));
+        }
+        found
+    };
+    let (doubts, found) = if enabled.len() >= LARGE {
+        beside(doubts, errors)
+    } else {
+        (doubts(), errors())
+    };
     if options.consistency {
-        found.append(validate::consistency(&root, &enabled));
         normalise::agree_on_replicas(&mut root);
     }
     diagnostics.append(independent(found, diagnostics, &loaded.root));
@@ -265,7 +278,7 @@ fn stages(
     }
     let all = options.source.all_resources;
     let is_wanted = |doubt: &Diagnostic| !(all && doubt.code == "unused-resource");
-    diagnostics.extend(validate::doubts(&root, &enabled).into_iter().filter(is_wanted));
+    diagnostics.extend(doubts.into_iter().filter(is_wanted));
     let selected = profile::selected(&root, &enabled, &options.services);
     let tree = if all {
         root

@@ -20,7 +20,7 @@ pub fn beside<A: Send + Default, B>(first: impl FnOnce() -> A + Send, second: im
         first.map(|first| first()).unwrap_or_default()
     };
     thread::scope(|scope| {
-        let running = thread::Builder::new().spawn_scoped(scope, &run);
+        let running = thread::Builder::new().spawn_scoped(scope, run);
         let second = second();
         let first = match running {
             Ok(running) => running.join().unwrap_or_else(|panic| resume_unwind(panic)),

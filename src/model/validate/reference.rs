@@ -186,10 +186,9 @@ fn resource(
     (target, span): (&str, Span),
     findings: &mut Diagnostics,
 ) {
-    let is_list = file
-        .get(section)
-        .is_some_and(|section| section.as_seq().is_some());
-    if is_list || file.member(section, target).is_some() {
+    let defined = file.get(section);
+    let is_list = defined.is_some_and(|defined| defined.as_seq().is_some());
+    if is_list || defined.is_some_and(|defined| defined.get(target).is_some()) {
         return;
     }
     let place = NodePath::root().key(section).key(target);

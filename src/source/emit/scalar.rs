@@ -50,11 +50,23 @@ fn key(text: &str) -> Cow<'_, str> {
     Cow::Owned(on_one_line(text, &Form::of(text)))
 }
 
+/// The bytes of names, paths and addresses.
+const USUAL: [bool; 256] = {
+    let mut usual = [false; 256];
+    let bytes = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:=,@";
+    let mut at = 0;
+    while at < bytes.len() {
+        usual[bytes[at] as usize] = true;
+        at += 1;
+    }
+    usual
+};
+
 /// Whether a text is a name, path or address of the usual kind, which is plain in every block context: most are.
 /// What begins like this and is no text to some reader is a word for a boolean or for nothing.
 fn is_simple(text: &str) -> bool {
     const LONGEST_WORD: usize = 5;
-    let usual = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-./:=,@".contains(byte);
+    let usual = |byte: &u8| USUAL[usize::from(*byte)];
     match text.as_bytes() {
         [b'/', rest @ ..] => rest.iter().all(usual) && !text.ends_with(':'),
         [b'a'..=b'z' | b'A'..=b'Z', rest @ ..] => {
