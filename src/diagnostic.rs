@@ -206,6 +206,12 @@ impl Diagnostics {
         self.list.len()
     }
 
+    /// Whether a finding is about this very place.
+    pub fn speak_of(&self, place: Span) -> bool {
+        let mut findings = self.known.range((Some(place), "")..);
+        findings.next().is_some_and(|((span, _), _)| *span == Some(place))
+    }
+
     /// Whether one more finding should say what was probably meant.
     pub fn wants_hints(&self) -> bool {
         self.list.len() < HINTED

@@ -109,7 +109,7 @@ impl Builder<'_> {
     /// `<<`: keys that the mapping does not have yet are filled in; of several sources the first wins.
     fn merge_key(&mut self, mapping: &mut Mapping, key_span: Span, source: Node) {
         let span = source.span;
-        if source.is_null() && self.diagnostics.iter().any(|said| said.span() == Some(span)) {
+        if source.is_null() && self.diagnostics.speak_of(span) {
             return;
         }
         match source.value {
