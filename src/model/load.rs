@@ -7,13 +7,13 @@ use std::collections::BTreeSet;
 use camino::Utf8PathBuf;
 
 use super::consequence::independent;
-use super::parallel::{LARGE, beside};
 use super::project::Project;
 use super::service_files::{ServiceFiles, without_files};
 use super::{decode, env_file, expand, normalise, profile, schema, validate};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::source::load::{self as source, LoadOptions, Loaded};
 use crate::source::node::Node;
+use crate::source::parallel::{LARGE, beside};
 use crate::source::span::SourceMap;
 
 /// How far a project is loaded.

@@ -20,7 +20,6 @@ pub mod mount;
 pub mod name;
 pub mod network;
 pub mod normalise;
-pub mod parallel;
 pub mod port;
 pub mod profile;
 pub mod project;

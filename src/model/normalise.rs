@@ -14,11 +14,11 @@ mod tests;
 
 use super::cast;
 use super::expand;
-use super::parallel;
 use super::schema::{FILE, SERVICE};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::implied::Implied;
 use crate::source::node::{Mapping, Node};
+use crate::source::parallel;
 use crate::source::span::Span;
 
 pub(in crate::model) use self::implied::agree_on_replicas;

@@ -3,10 +3,11 @@
 //! **Invariant:** every finding points at the expression inside the scalar, not at the whole scalar.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::env::Environment;
 use super::node::{Node, Step, Value, VariableOrigin};
+use super::parallel;
 use super::path::Trail;
 use super::span::{SourceMap, Span};
 use super::template::{self, Fault};
@@ -20,13 +21,47 @@ pub fn interpolate(
     sources: &SourceMap,
     diagnostics: &mut Diagnostics,
 ) {
-    let mut pass = Pass {
+    let pass = || Pass {
         environment,
         sources,
-        diagnostics,
-        unset: BTreeSet::new(),
+        diagnostics: Diagnostics::new(),
+        unset: BTreeMap::new(),
     };
-    pass.node(node, &Trail::root());
+    let mut done = Vec::new();
+    let top = Trail::root();
+    match &mut node.value {
+        Value::Map(file) => {
+            for (key, value) in file.iter_mut() {
+                let way = top.key(key);
+                if let Some(services) = value.as_map_mut().filter(|_| key == "services") {
+                    done.extend(parallel::each(services, |name, service| {
+                        let mut pass = pass();
+                        pass.node(service, &way.key(name));
+                        pass
+                    }));
+                } else {
+                    let mut pass = pass();
+                    pass.node(value, &way);
+                    done.push(pass);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) | Value::Seq(_) => {
+            let mut pass = pass();
+            pass.node(node, &top);
+            done.push(pass);
+        }
+    }
+    // One missing variable is one warning, however often it is used.
+    let mut unset = BTreeSet::new();
+    for pass in done {
+        diagnostics.append(pass.diagnostics);
+        let first = pass
+            .unset
+            .into_iter()
+            .filter(|(name, _)| unset.insert(name.clone()));
+        diagnostics.extend(first.map(|(_, warning)| warning));
+    }
 }
 
 /// How many variables and faults of one text are remembered with their places: finding one reads the text.
@@ -35,9 +70,9 @@ const RECORDED: usize = 64;
 struct Pass<'a> {
     environment: &'a Environment,
     sources: &'a SourceMap,
-    diagnostics: &'a mut Diagnostics,
-    /// Variables already warned about, so that one missing variable is one warning.
-    unset: BTreeSet<String>,
+    diagnostics: Diagnostics,
+    /// The warnings of missing variables: one for each of them.
+    unset: BTreeMap<String, Diagnostic>,
 }
 
 impl Pass<'_> {
@@ -67,14 +102,14 @@ impl Pass<'_> {
         let place = |start, end| written::place(sources, scalar, text, start..end);
         let mut recorded = 0;
         for one in found.uses {
-            let warns = one.blank && !self.unset.contains(&one.name);
+            let warns = one.blank && !self.unset.contains_key(&one.name);
             if recorded == RECORDED && !warns {
                 continue;
             }
             recorded = RECORDED.min(recorded + 1);
             let span = place(one.start, one.end);
             let origin = self.environment.origin(&one.name);
-            if one.blank && self.unset.insert(one.name.clone()) {
+            if warns {
                 let name = &one.name;
                 let mut warning = Diagnostic::warning(
                     "unset-variable",
@@ -87,7 +122,7 @@ impl Pass<'_> {
                     || format!("set it in `.env` or the environment, or give a default: `${{{name}:-value}}`"),
                     |near| format!("did you mean `{near}`? Otherwise set it in `.env` or give a default: `${{{name}:-value}}`"),
                 ));
-                self.diagnostics.push(warning);
+                self.unset.insert(one.name.clone(), warning);
             }
             node.push_step(Step::Interpolated {
                 name: one.name,
@@ -169,6 +204,7 @@ mod tests {
             environment.set(name, value, VariableOrigin::Os);
         }
         interpolate(&mut node, &environment, &sources, &mut diagnostics);
+        diagnostics.sort();
         let said = diagnostics.iter().map(|finding| {
             let span = finding.span().expect("a place");
             format!(

@@ -52,6 +52,20 @@ impl Mapping {
         mapping
     }
 
+    /// The mapping of these entries; none when a key stands twice.
+    pub(super) fn of_unique(entries: Vec<(Text, Entry)>) -> Option<Self> {
+        let mapping = Self::of_distinct(entries);
+        let keys = mapping.index.as_ref().map_or_else(
+            || {
+                let all = mapping.entries.iter().enumerate();
+                let first = |(at, (key, _)): &(usize, &(Text, Entry))| mapping.position(key) == Some(*at);
+                all.filter(first).count()
+            },
+            |index| index.len(),
+        );
+        (keys == mapping.len()).then_some(mapping)
+    }
+
     /// Number of keys.
     pub fn len(&self) -> usize {
         self.entries.len()

@@ -16,6 +16,7 @@ pub mod mapping;
 pub mod merge;
 mod name;
 pub mod node;
+pub mod parallel;
 pub mod path;
 pub mod rebase;
 pub mod remote;

@@ -7,6 +7,7 @@ use std::path::{Component, Path, PathBuf};
 use super::canonical::ShortVolume;
 use super::implied::Implied;
 use super::node::{Mapping, Node, Style, Value};
+use super::parallel;
 
 /// Where relative paths lead.
 #[derive(Clone, Copy, Debug)]
@@ -57,11 +58,14 @@ pub fn clean(path: &Path) -> PathBuf {
 /// Makes the paths of a whole project absolute. `build` sections without a context get the directory itself when
 /// `defaults` is set, for projects that are imported into one with another directory.
 pub fn project(root: &mut Node, base: Base<'_>, defaults: bool) {
-    for (_, service) in entries(root, "services") {
-        self::service(service, base);
-        if defaults {
-            default_context(service, base);
-        }
+    let services = root.as_map_mut().and_then(|root| root.get_mut("services"));
+    if let Some(services) = services.and_then(Node::as_map_mut) {
+        parallel::each(services, |_, service| {
+            self::service(service, base);
+            if defaults {
+                default_context(service, base);
+            }
+        });
     }
     for section in ["configs", "secrets"] {
         for (_, object) in entries(root, section) {

@@ -17,7 +17,7 @@ use super::merge::{merge, settle};
 use super::node::Node;
 use super::rebase::Base;
 use super::remote::{Fetched, Remote};
-use super::span::{SourceMap, Span};
+use super::span::{FileId, SourceMap, Span};
 use super::{discover, toml, unique, written, yaml};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
@@ -69,9 +69,18 @@ pub struct Resolver<'a> {
     /// What stood before each further document was laid over it, and each included project: every one of them is
     /// a Compose file in its own right (compose-go checks the schema after each).
     pub earlier: Vec<Node>,
-    parsed: BTreeMap<PathBuf, Vec<Document>>,
+    read: BTreeMap<PathBuf, Read>,
     /// How many files were included so far, each as often as it was.
     included: usize,
+}
+
+/// The code of a document that no tree of a project can be made of.
+const NOT_A_MAPPING: &str = "not-a-mapping";
+
+/// A compose file that was read: most are asked for once, so only what is asked for again is kept as a tree, too.
+enum Read {
+    Once(FileId),
+    Again(Vec<Document>),
 }
 
 /// Where a compose file that is asked for lies.
@@ -104,7 +113,7 @@ impl<'a> Resolver<'a> {
             broken: false,
             home: None,
             earlier: Vec::new(),
-            parsed: BTreeMap::new(),
+            read: BTreeMap::new(),
             included: 0,
         }
     }
@@ -112,8 +121,15 @@ impl<'a> Resolver<'a> {
     /// Reads and parses a compose file; `named` is where it is asked for. What is wrong is said. A
     /// file that is asked for again is not read again.
     pub fn read_documents(&mut self, path: &Path, named: Option<Span>) -> Vec<Document> {
-        if let Some(documents) = self.parsed.get(path) {
-            return documents.clone();
+        match self.read.get(path) {
+            Some(Read::Again(documents)) => return documents.clone(),
+            Some(Read::Once(file)) => {
+                // What there is to say of it was said.
+                let documents = self.parse(path, *file, &mut Diagnostics::new());
+                self.read.insert(path.to_owned(), Read::Again(documents.clone()));
+                return documents;
+            }
+            None => {}
         }
         let bytes = match self.files.read(path) {
             Ok(bytes) => bytes,
@@ -141,15 +157,23 @@ impl<'a> Resolver<'a> {
                 .push(env::not_utf8(path).at(Span::new(file, offset, offset + 1)));
             return Vec::new();
         }
-        let text = &self.sources.file(file).text;
         let mut said = Diagnostics::new();
-        let nodes = if written::is_toml(path) {
-            toml::parse(file, text, &mut said)
-        } else {
-            yaml::parse(file, text, &mut said)
-        };
-        self.broken |= nodes.is_empty() && said.has_errors();
+        let documents = self.parse(path, file, &mut said);
+        self.broken |= said.iter().any(|finding| finding.code == NOT_A_MAPPING)
+            || documents.is_empty() && said.has_errors();
         self.diagnostics.append(said);
+        self.read.insert(path.to_owned(), Read::Once(file));
+        documents
+    }
+
+    /// The documents of a text that was read.
+    fn parse(&self, path: &Path, file: FileId, said: &mut Diagnostics) -> Vec<Document> {
+        let text = &self.sources.file(file).text;
+        let nodes = if written::is_toml(path) {
+            toml::parse(file, text, said)
+        } else {
+            yaml::parse(file, text, said)
+        };
         let mut documents = Vec::new();
         let alone = nodes.len() == 1;
         for node in nodes {
@@ -161,17 +185,11 @@ impl<'a> Resolver<'a> {
                     node,
                 });
             } else {
-                self.broken = true;
                 let message = format!("a compose file is a mapping, this is {}", node.describe());
                 let help = "begin with a top-level key such as `services:`";
-                self.diagnostics.push(
-                    Diagnostic::error("not-a-mapping", message)
-                        .at(node.span)
-                        .help(help),
-                );
+                said.push(Diagnostic::error(NOT_A_MAPPING, message).at(node.span).help(help));
             }
         }
-        self.parsed.insert(path.to_owned(), documents.clone());
         documents
     }
 

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use super::canonical;
 use super::node::{Mapping, Node};
+use super::parallel;
 
 type Key = fn(&Node) -> Option<String>;
 
@@ -27,34 +28,39 @@ fn service_list(name: &str) -> Option<Key> {
 
 /// Drops earlier items that a later one redefines, everywhere below the root of a project.
 pub fn enforce(root: &mut Node) {
-    for service in members(root, "services") {
-        for (name, value) in service.as_map_mut().into_iter().flat_map(Mapping::iter_mut) {
-            let pairs: &[&str] = match name {
-                "build" => &["additional_contexts", "args", "labels", "tags"],
-                "deploy" => &["labels"],
-                "networks" => {
-                    for network in value.as_map_mut().into_iter().flat_map(Mapping::values_mut) {
-                        pair_lists(network, &["aliases", "link_local_ips"]);
-                    }
-                    &[]
-                }
-                "ports" => {
-                    if let Some(ports) = several(value) {
-                        *ports = canonical::expand_ports(std::mem::take(ports));
-                    }
-                    &[]
-                }
-                _ => &[],
-            };
-            pair_lists(value, pairs);
-            if let (Some(key), Some(items)) = (service_list(name), several(value)) {
-                unique(items, key);
-            }
-        }
+    let services = root.as_map_mut().and_then(|file| file.get_mut("services"));
+    if let Some(services) = services.and_then(Node::as_map_mut) {
+        parallel::each(services, |_, service| enforce_in_service(service));
     }
     for section in ["networks", "volumes"] {
         for resource in members(root, section) {
             pair_lists(resource, &["labels"]);
+        }
+    }
+}
+
+fn enforce_in_service(service: &mut Node) {
+    for (name, value) in service.as_map_mut().into_iter().flat_map(Mapping::iter_mut) {
+        let pairs: &[&str] = match name {
+            "build" => &["additional_contexts", "args", "labels", "tags"],
+            "deploy" => &["labels"],
+            "networks" => {
+                for network in value.as_map_mut().into_iter().flat_map(Mapping::values_mut) {
+                    pair_lists(network, &["aliases", "link_local_ips"]);
+                }
+                &[]
+            }
+            "ports" => {
+                if let Some(ports) = several(value) {
+                    *ports = canonical::expand_ports(std::mem::take(ports));
+                }
+                &[]
+            }
+            _ => &[],
+        };
+        pair_lists(value, pairs);
+        if let (Some(key), Some(items)) = (service_list(name), several(value)) {
+            unique(items, key);
         }
     }
 }

@@ -9,10 +9,10 @@ use crate::commands::Context;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::error::CliError;
 use crate::model::load::together;
-use crate::model::parallel::{LARGE, beside};
 use crate::model::{self, Checked};
 use crate::source::load::LoadOptions;
 use crate::source::node::Node;
+use crate::source::parallel::{LARGE, beside};
 use crate::ui::{print, report};
 
 /// Loads a project and gives its tree to `show`; what this host cannot do is found at the same time.

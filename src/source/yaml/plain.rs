@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::{ALIAS_LIMIT, MERGE_KEY, NODE_LIMIT, plain_node, scalar};
-use crate::source::node::{Mapping, Node, Style, Text, Value};
+use crate::source::node::{Entry, Mapping, Node, Style, Text, Value};
 use crate::source::span::{FileId, Span};
 
 /// Deeper files are left to the full parser, which has a limit of its own.
@@ -36,6 +36,8 @@ pub(super) fn read(file: FileId, text: &str) -> Option<Node> {
         line: 0,
         nodes: 0,
         extended: false,
+        entries: Vec::new(),
+        items: Vec::new(),
     };
     reader.gap()?;
     let root = if reader.byte() == Some(b'{') {
@@ -94,6 +96,10 @@ struct Reader<'a> {
     nodes: usize,
     /// Whether a key begins with `x-`.
     extended: bool,
+    /// What was read of the mappings that are open, the innermost last: each takes what is its own when it ends, in one piece.
+    entries: Vec<(Text, Entry)>,
+    /// The same of the lists.
+    items: Vec<Node>,
 }
 
 impl<'a> Reader<'a> {
@@ -183,21 +189,24 @@ impl<'a> Reader<'a> {
     fn mapping(&mut self, first: Scalar<'a>, column: usize, depth: usize) -> Option<Node> {
         self.descend(depth)?;
         let mut span = first.span;
-        let mut mapping = Mapping::new();
         let mut key = first;
+        let before = self.entries.len();
         loop {
             let key_span = key.span;
             let (name, colon) = self.key(key)?;
             let node = self.value(column, colon, depth + 1)?;
             span = span.to(node.span);
-            if mapping.insert(name, key_span, node).is_some() {
-                return None;
-            }
+            self.entries.push((name, Entry { key_span, node }));
             match self.column() {
                 Some(next) if next == column => key = self.scalar(Within::Block)?,
-                _ => return Some(Node::map(mapping, span)),
+                _ => return Some(Node::map(self.entries_since(before)?, span)),
             }
         }
+    }
+
+    /// The mapping of the entries since there were so many; none when a key stands twice.
+    fn entries_since(&mut self, before: usize) -> Option<Mapping> {
+        Mapping::of_unique(self.entries.drain(before..).collect())
     }
 
     /// The value of a key of a block mapping: on its line, below it, or nothing.
@@ -233,12 +242,14 @@ impl<'a> Reader<'a> {
     fn sequence(&mut self, column: usize, indentless: bool, depth: usize) -> Option<Node> {
         self.descend(depth)?;
         let dash = self.at;
-        let mut items: Vec<Node> = Vec::new();
+        let before = self.items.len();
         while self.on_item() && self.column() == Some(column) {
             self.at += 1;
             self.blanks();
-            items.push(self.item(depth + 1)?);
+            let item = self.item(depth + 1)?;
+            self.items.push(item);
         }
+        let items: Vec<Node> = self.items.drain(before..).collect();
         let (first, last) = (items.first()?.span, items.last()?.span);
         let start = if indentless { first.start() } else { dash };
         Some(Node::seq(items, Span::new(self.file, start, last.end())))
@@ -275,8 +286,7 @@ impl<'a> Reader<'a> {
         let is_mapping = self.byte() == Some(b'{');
         let close = if is_mapping { b'}' } else { b']' };
         self.at += 1;
-        let mut items = Vec::new();
-        let mut mapping = Mapping::new();
+        let (items, entries) = (self.items.len(), self.entries.len());
         loop {
             self.gap()?;
             if self.byte()? == close {
@@ -291,11 +301,10 @@ impl<'a> Reader<'a> {
                     b',' | b'}' => self.nothing(colon)?,
                     _ => self.inline(Within::Flow, depth + 1)?,
                 };
-                if mapping.insert(name, key_span, node).is_some() {
-                    return None;
-                }
+                self.entries.push((name, Entry { key_span, node }));
             } else {
-                items.push(self.inline(Within::Flow, depth + 1)?);
+                let item = self.inline(Within::Flow, depth + 1)?;
+                self.items.push(item);
             }
             self.gap()?;
             match self.byte()? {
@@ -307,9 +316,9 @@ impl<'a> Reader<'a> {
         self.at += 1;
         let span = self.span(start);
         Some(if is_mapping {
-            Node::map(mapping, span)
+            Node::map(self.entries_since(entries)?, span)
         } else {
-            Node::seq(items, span)
+            Node::seq(self.items.drain(items..).collect(), span)
         })
     }
 

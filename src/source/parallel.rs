@@ -6,8 +6,7 @@ use std::panic::resume_unwind;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-use crate::source::mapping::Mapping;
-use crate::source::node::{Entry, Node, Text};
+use super::node::{Entry, Mapping, Node, Text};
 
 /// From how many services on a second thread is worth its start.
 pub const LARGE: usize = 64;
@@ -31,7 +30,7 @@ pub fn beside<A: Send + Default, B>(first: impl FnOnce() -> A + Send, second: im
 }
 
 /// What `work` gives for each value of a mapping, in the order of the mapping.
-pub(super) fn each<T: Send>(mapping: &mut Mapping, work: impl Fn(&str, &mut Node) -> T + Sync) -> Vec<T> {
+pub fn each<T: Send>(mapping: &mut Mapping, work: impl Fn(&str, &mut Node) -> T + Sync) -> Vec<T> {
     let processors = thread::available_parallelism().map_or(1, usize::from);
     share(mapping.slots(), processors, &work)
 }
@@ -56,8 +55,8 @@ fn share<T: Send>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::span::{SourceMap, Span};
     use super::*;
-    use crate::source::span::{SourceMap, Span};
 
     #[test]
     fn results_come_in_order_whoever_finds_them() {
