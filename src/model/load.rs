@@ -13,7 +13,7 @@ use super::{decode, env_file, expand, normalise, profile, schema, validate};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::source::load::{self as source, LoadOptions, Loaded};
 use crate::source::node::Node;
-use crate::source::parallel::{LARGE, beside};
+use crate::source::parallel::{beside, is_large};
 use crate::source::span::SourceMap;
 
 /// How far a project is loaded.
@@ -123,6 +123,19 @@ enum CheckedTree {
 }
 
 impl Checked {
+    /// Whether it is worth more than one processor.
+    pub fn is_large(&self) -> bool {
+        self.loaded.as_ref().is_some_and(|loaded| is_large(&loaded.root))
+    }
+
+    /// Whether a service that is named is among what is printed; without interpolation everything is.
+    pub fn selects(&self, service: &str) -> bool {
+        match &self.tree {
+            Some(CheckedTree::Whole { selected, .. }) => selected.contains(service),
+            Some(CheckedTree::Raw(_)) | None => true,
+        }
+    }
+
     /// The tree to print, with the selected services; none when the files are no valid Compose files.
     pub fn to_print(&self) -> Option<Node> {
         let (tree, enabled, selected) = match self.tree.as_ref()? {
@@ -224,23 +237,25 @@ fn stages(
         diagnostics.append(found);
         diagnostics.append(short);
     }
-    let found = schema::validate(&loaded.root, raw);
-    diagnostics.append(independent(found, diagnostics, &loaded.root));
-    let (mut root, findings) = normalise::normalise(
-        &loaded.root,
-        normalise::Context {
-            project: &loaded.project_name,
-            directory: if options.source.resolve_paths {
-                &directory
-            } else {
-                "."
-            },
-            lookup: &lookup,
-            implied: options.normalise,
-            raw,
-            environment: options.environment,
+    let context = normalise::Context {
+        project: &loaded.project_name,
+        directory: if options.source.resolve_paths {
+            &directory
+        } else {
+            "."
         },
+        lookup: &lookup,
+        implied: options.normalise,
+        raw,
+        environment: options.environment,
+    };
+    let large = is_large(&loaded.root);
+    let (found, (mut root, findings)) = beside(
+        large,
+        || schema::validate(&loaded.root, raw),
+        || normalise::normalise(&loaded.root, context),
     );
+    diagnostics.append(independent(found, diagnostics, &loaded.root));
     diagnostics.append(independent(findings, diagnostics, &loaded.root));
     diagnostics.append(validate::sources(&loaded.root));
     if raw {
@@ -248,19 +263,16 @@ fn stages(
     }
     let enabled = profile::enabled(&root, &loaded.profiles, &options.services);
     // Doubts only count in a project without errors, but they are found while those are looked for.
-    let doubts = || validate::doubts(&root, &enabled);
-    let errors = || {
-        let mut found = validate::parts(&root);
-        if options.consistency {
-            found.append(validate::consistency(&root, &enabled));
-        }
-        found
-    };
-    let (doubts, found) = if enabled.len() >= LARGE {
-        beside(doubts, errors)
-    } else {
-        (doubts(), errors())
-    };
+    let ((doubts, mut found), inconsistent) = beside(
+        large,
+        || (validate::doubts(&root, &enabled), validate::parts(&root)),
+        || {
+            options
+                .consistency
+                .then(|| validate::consistency(&root, &enabled))
+        },
+    );
+    found.append(inconsistent.unwrap_or_default());
     if options.consistency {
         normalise::agree_on_replicas(&mut root);
     }

@@ -135,6 +135,14 @@ fn end_line(out: &mut String, text: &str, fresh: bool) {
     out.push('\n');
 }
 
+fn indent_by(out: &mut String, spaces: usize) {
+    const SPACES: &str = "                                ";
+    match SPACES.get(..spaces) {
+        Some(spaces) => out.push_str(spaces),
+        None => out.extend(std::iter::repeat_n(' ', spaces)),
+    }
+}
+
 type Writer<'a, T> = &'a dyn Fn(&mut String, &T, usize, bool);
 
 /// Block entries at `indent`; a first entry on a fresh line continues that line.
@@ -150,7 +158,7 @@ fn write_entries<'a, T: 'a>(
     }
     for (position, (key, item)) in entries.enumerate() {
         if position > 0 || !fresh {
-            out.extend(std::iter::repeat_n(' ', indent));
+            indent_by(out, indent);
         }
         if let Some(key) = key {
             scalar::push_key(out, key, indent);

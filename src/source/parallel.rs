@@ -9,10 +9,23 @@ use std::thread;
 use super::node::{Entry, Mapping, Node, Text};
 
 /// From how many services on a second thread is worth its start.
-pub const LARGE: usize = 64;
+const LARGE: usize = 64;
 
-/// The results of both, found at the same time when there is a thread to be had.
-pub fn beside<A: Send + Default, B>(first: impl FnOnce() -> A + Send, second: impl FnOnce() -> B) -> (A, B) {
+/// Whether a project has that many services.
+pub fn is_large(root: &Node) -> bool {
+    let services = root.get("services").and_then(Node::as_map);
+    services.is_some_and(|services| services.len() >= LARGE)
+}
+
+/// The results of both, of a large project found at the same time when there is a thread to be had.
+pub fn beside<A: Send + Default, B>(
+    large: bool,
+    first: impl FnOnce() -> A + Send,
+    second: impl FnOnce() -> B,
+) -> (A, B) {
+    if !large {
+        return (first(), second());
+    }
     let waiting = Mutex::new(Some(first));
     let run = || {
         let first = waiting.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -48,7 +61,7 @@ fn share<T: Send>(
     }
     let (left, right) = entries.split_at_mut(entries.len() / 2);
     let (others, own) = (processors / 2, processors - processors / 2);
-    let (mut all, rest) = beside(|| share(left, others, work), || share(right, own, work));
+    let (mut all, rest) = beside(true, || share(left, others, work), || share(right, own, work));
     all.extend(rest);
     all
 }

@@ -1,7 +1,7 @@
 //! In: what `config` was asked. Out: what it makes of the tree to print, and what was read; findings are printed.
 //! **Invariant:** of a project with errors nothing is printed but the errors.
 
-use std::collections::BTreeSet;
+use std::mem::ManuallyDrop;
 
 use super::listing::services;
 use super::{Args, Format};
@@ -12,7 +12,7 @@ use crate::model::load::together;
 use crate::model::{self, Checked};
 use crate::source::load::LoadOptions;
 use crate::source::node::Node;
-use crate::source::parallel::{LARGE, beside};
+use crate::source::parallel::beside;
 use crate::ui::{print, report};
 
 /// Loads a project and gives its tree to `show`; what this host cannot do is found at the same time.
@@ -42,27 +42,24 @@ pub(super) fn load<T>(
         environment: !args.no_env_resolution,
     });
     checked.sources.show_from(&context.cwd);
-    let tree = checked.to_print().filter(|_| !checked.diagnostics.has_errors());
-    let Some(tree) = tree else {
-        return Err(CliError::findings(&checked.diagnostics, &checked.sources));
-    };
     if args.format == Some(Format::Json) && !args.no_interpolate {
-        let unprintable = without_json(&tree);
+        let unprintable = checked.to_print().as_ref().map(without_json).unwrap_or_default();
         if unprintable.has_errors() {
             return Err(CliError::findings(&unprintable, &checked.sources));
         }
     }
-    let known: BTreeSet<&str> = services(&tree).map(|(name, _)| name).collect();
-    let is_unknown = |service: &&String| !args.no_interpolate && !known.contains(service.as_str());
-    let (unknown, large) = (asked.iter().find(is_unknown), known.len() >= LARGE);
-    let refusals = || checked.project().1;
-    let (refusals, shown) = if large {
-        beside(refusals, || show(tree))
-    } else {
-        (refusals(), show(tree))
+    let refusals = || {
+        let (project, refusals) = checked.project();
+        // The process ends soon: giving a large project back piece by piece takes longer than it is worth.
+        let _left = ManuallyDrop::new(project);
+        refusals
+    };
+    let (refusals, shown) = beside(checked.is_large(), refusals, || checked.to_print().map(show));
+    let Some(shown) = shown else {
+        return Err(CliError::findings(&checked.diagnostics, &checked.sources));
     };
     report::print(&together(&checked.diagnostics, &refusals), &checked.sources);
-    match unknown {
+    match asked.iter().find(|service| !checked.selects(service)) {
         Some(unknown) => Err(CliError::user(format!("no such service: {unknown}"))),
         None => Ok((shown, checked)),
     }
