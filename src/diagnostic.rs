@@ -147,12 +147,17 @@ impl Diagnostic {
     }
 }
 
+/// How many errors are kept, and how many other findings: nobody reads more, and a file of 16 MB can have millions.
+const MOST: usize = 100_000;
+
 /// The findings of one or several stages, in the order they were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
     /// Where in the list findings of a kind about a place are: a hundred thousand are not compared with each other.
     known: BTreeMap<(Option<Span>, &'static str), Vec<usize>>,
+    /// How many of the list are errors.
+    errors: usize,
 }
 
 /// How many findings get a hint: looking for what was meant takes longer than finding what is wrong.
@@ -164,8 +169,17 @@ impl Diagnostics {
         Self::default()
     }
 
-    /// Adds a finding; the very same finding is kept once.
+    /// Adds a finding; the very same finding is kept once, and of more than [`MOST`] errors or others the first.
     pub fn push(&mut self, diagnostic: Diagnostic) {
+        let is_error = diagnostic.severity == Severity::Error;
+        let alike = if is_error {
+            self.errors
+        } else {
+            self.list.len() - self.errors
+        };
+        if alike >= MOST {
+            return;
+        }
         let known = self
             .known
             .entry((diagnostic.span(), diagnostic.code))
@@ -173,6 +187,7 @@ impl Diagnostics {
         if !known.iter().any(|at| self.list[*at] == diagnostic) {
             known.push(self.list.len());
             self.list.push(diagnostic);
+            self.errors += usize::from(is_error);
         }
     }
 
@@ -185,9 +200,12 @@ impl Diagnostics {
 
     /// Whether at least one finding is an error.
     pub fn has_errors(&self) -> bool {
-        self.list
-            .iter()
-            .any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.errors > 0
+    }
+
+    /// Whether a further error would not be kept.
+    pub fn is_full(&self) -> bool {
+        self.errors >= MOST
     }
 
     /// How many findings are of a severity.

@@ -15,7 +15,7 @@ use rcompose::source::interpolate::interpolate;
 use rcompose::source::merge::{merge, settle};
 use rcompose::source::node::{Mapping, Node, Value, VariableOrigin};
 use rcompose::source::span::{FileId, SourceMap, Span};
-use rcompose::source::{dotenv, emit, template, toml, unique, yaml};
+use rcompose::source::{dotenv, emit, port_budget, template, toml, unique, yaml};
 
 /// Longer inputs find nothing that shorter ones do not.
 const LONGEST: usize = 4096;
@@ -75,7 +75,8 @@ pub fn project(bytes: &[u8]) {
         root = merge(root, document, &mut said);
     }
     settle(&mut root);
-    unique::enforce(&mut root);
+    port_budget::fit(&mut root, &mut said);
+    unique::enforce(&mut root, None);
     stages(&root, &mut said);
     said_inside(&said, text);
 }
@@ -286,7 +287,7 @@ fn entry(key: &str, text: &str) {
         ("services", map(vec![("s", service)])),
         ("volumes", map(vec![("v", volume)])),
     ]);
-    unique::enforce(&mut root);
+    unique::enforce(&mut root, None);
     let mut said = Diagnostics::new();
     if let Some(normal) = stages(&root, &mut said) {
         let again = stages(&normal, &mut said);

@@ -11,11 +11,17 @@ pub(in crate::model) struct CommandLine {
     pub(in crate::model) ignored: Option<String>,
 }
 
+/// How long a line may be, in bytes: no program can be started with more.
+const LONGEST: usize = 2 << 20;
+
 /// Splits a line into words.
 ///
 /// # Errors
-/// A sentence: a quote, backtick or parenthesis is not closed.
+/// A sentence: a quote, backtick or parenthesis is not closed, or the line is too long for any program.
 pub(in crate::model) fn split(line: &str) -> Result<CommandLine, String> {
+    if line.len() > LONGEST {
+        return Err(format!("no program takes more than {} MiB", LONGEST >> 20));
+    }
     let mut words = Vec::new();
     let mut word = String::new();
     let mut started = false;

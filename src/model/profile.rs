@@ -12,7 +12,8 @@ use super::project::Project;
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::source::node::{Mapping, Node};
 
-/// The services that are on: those without profiles, and those with a profile asked for. `*` is every profile.
+/// The services that are on: those without profiles, and those with a profile asked for. `*` is every profile; the
+/// profile without a name is on while none is asked for (docker compose splits an empty list into one empty name).
 /// Naming a service asks for its profiles.
 pub fn enabled(root: &Node, profiles: &[String], named: &[String]) -> BTreeSet<String> {
     let file = Fields::of(root);
@@ -21,6 +22,9 @@ pub fn enabled(root: &Node, profiles: &[String], named: &[String]) -> BTreeSet<S
         .map(|(name, service)| (name, service.texts("profiles")))
         .collect();
     let mut asked: BTreeSet<&str> = profiles.iter().map(String::as_str).collect();
+    if asked.is_empty() {
+        asked.insert("");
+    }
     for name in named {
         if let Some(own) = services.get(name.as_str()) {
             asked.extend(own.iter().map(String::as_str));

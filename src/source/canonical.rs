@@ -127,6 +127,12 @@ fn expand_port(text: &str) -> Option<Vec<String>> {
     )
 }
 
+/// How many ports a short form with a range in the container stands for; 0 without one.
+pub fn ports_of_range(text: &str) -> usize {
+    let targets = range(ShortPort::parse(text).target).map_or(0, |targets| targets.len());
+    if targets > 1 { targets } else { 0 }
+}
+
 fn range(text: &str) -> Option<std::ops::RangeInclusive<u16>> {
     let (first, last) = text.split_once('-').unwrap_or((text, text));
     let (first, last) = (first.parse().ok()?, last.parse().ok()?);

@@ -45,8 +45,8 @@ pub fn convert(path: &Path, bytes: Vec<u8>, language: Language) -> (Option<Strin
     let (mut sources, mut said) = (SourceMap::new(), Diagnostics::new());
     let (text, fault) = env::decode_text(bytes);
     let file = sources.add(path, text);
-    if let Some(offset) = fault {
-        said.push(env::not_utf8(path).at(Span::new(file, offset, offset + 1)));
+    if let Some(why) = fault {
+        said.push(env::not_utf8(path, file, why));
         return (None, said, sources);
     }
     let text = &sources.file(file).text;

@@ -2,11 +2,23 @@
 //! **Invariant:** a bad line is said and skipped, the lines after it still count.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::collections::HashMap;
+
 use super::span::{FileId, Span};
 use super::template::{self, Fault};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 const CODE: &str = "invalid-env-file";
+
+/// How many variables one file may set: no process can be started with more.
+const MOST: usize = 100_000;
+
+/// What is said of a file with more than [`MOST`] variables, once; the rest of it is not read.
+fn too_many(span: Span) -> Diagnostic {
+    Diagnostic::error(CODE, format!("the file sets more than {MOST} variables"))
+        .label(span, "the limit is passed here")
+        .help("a program is started with 2 megabytes of variables at the most; give it a file instead")
+}
 
 /// A variable that an environment file sets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,10 +45,17 @@ pub fn parse(
         at: 0,
         lookup,
         entries: Vec::new(),
+        latest: HashMap::new(),
         expanded: 0,
         diagnostics,
     };
     while reader.skip_blank() {
+        if reader.entries.len() == MOST {
+            let end = reader.rest().split('\n').next().unwrap_or_default().len();
+            let span = reader.span(reader.at, reader.at + end);
+            reader.diagnostics.push(too_many(span));
+            break;
+        }
         reader.statement();
     }
     reader.entries
@@ -67,6 +86,9 @@ pub fn parse_raw(
         } else if name.contains(char::is_whitespace) {
             diagnostics
                 .push(Diagnostic::error(CODE, format!("the name `{name}` contains white space")).at(span));
+        } else if entries.len() == MOST {
+            diagnostics.push(too_many(span));
+            break;
         } else if let Some(value) = value.map(str::to_owned).or_else(|| lookup(name)) {
             entries.push(EnvEntry {
                 name: name.to_owned(),
@@ -84,6 +106,8 @@ struct Reader<'a> {
     at: usize,
     lookup: &'a dyn Fn(&str) -> Option<String>,
     entries: Vec<EnvEntry>,
+    /// Which entry set a variable last.
+    latest: HashMap<&'a str, usize>,
     /// Bytes of the values that variables were put into.
     expanded: usize,
     diagnostics: &'a mut Diagnostics,
@@ -167,12 +191,7 @@ impl<'a> Reader<'a> {
         self.at = start + end;
         if separator.is_none() {
             if let Some(value) = (self.lookup)(name) {
-                let span = self.span(start, start + name.len());
-                self.entries.push(EnvEntry {
-                    name: name.to_owned(),
-                    value,
-                    span,
-                });
+                self.set(name, value, start, start + name.len());
             }
             return;
         }
@@ -180,13 +199,18 @@ impl<'a> Reader<'a> {
         self.skip_blanks_in_line();
         if let Some(value) = self.value() {
             let written = self.text[start..self.at].trim_end().len();
-            let span = self.span(start, start + written);
-            self.entries.push(EnvEntry {
-                name: name.to_owned(),
-                value,
-                span,
-            });
+            self.set(name, value, start, start + written);
         }
+    }
+
+    fn set(&mut self, name: &'a str, value: String, start: usize, end: usize) {
+        self.latest.insert(name, self.entries.len());
+        let span = self.span(start, end);
+        self.entries.push(EnvEntry {
+            name: name.to_owned(),
+            value,
+            span,
+        });
     }
 
     fn value(&mut self) -> Option<String> {
@@ -241,15 +265,12 @@ impl<'a> Reader<'a> {
         if !value.contains('$') {
             return value.to_owned();
         }
-        let entries = &self.entries;
         let found = template::substitute(value, &|name| {
-            (self.lookup)(name).or_else(|| {
-                entries
-                    .iter()
-                    .rev()
-                    .find(|entry| entry.name == name)
-                    .map(|entry| entry.value.clone())
-            })
+            let above = || {
+                let entry = self.entries.get(*self.latest.get(name)?)?;
+                Some(entry.value.clone())
+            };
+            (self.lookup)(name).or_else(above)
         });
         let end = self.text[..self.at].trim_end().len().max(start);
         let place = |from: usize, to: usize| {

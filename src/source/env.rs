@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::dotenv::{self, EnvEntry};
 use super::node::VariableOrigin;
-use super::span::{SourceMap, Span};
+use super::span::{FileId, SourceMap, Span};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// A variable's value and where it came from.
@@ -128,8 +128,8 @@ pub(super) fn parse_env_bytes(
 ) -> Vec<EnvEntry> {
     let (text, fault) = decode_text(bytes);
     let file = sources.add(path, text);
-    if let Some(offset) = fault {
-        diagnostics.push(not_utf8(path).at(Span::new(file, offset, offset + 1)));
+    if let Some(why) = fault {
+        diagnostics.push(not_utf8(path, file, why));
         return Vec::new();
     }
     let text = &sources.file(file).text;
@@ -139,28 +139,56 @@ pub(super) fn parse_env_bytes(
     }
 }
 
-/// A file's bytes as text without a byte order mark; also the offset of the first byte that is not UTF-8, which
-/// stands as U+FFFD in the text.
-pub(super) fn decode_text(bytes: Vec<u8>) -> (String, Option<usize>) {
+/// Why a file's bytes are no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotText {
+    /// The first byte that is not UTF-8 is this one; it stands as U+FFFD in the text.
+    Byte(usize),
+    /// It is UTF-16, as some editors of Windows write it.
+    Utf16,
+}
+
+/// A file's bytes as text without a byte order mark, and why they are none.
+pub(super) fn decode_text(bytes: Vec<u8>) -> (String, Option<NotText>) {
+    if is_utf16(&bytes) {
+        return (String::from_utf8_lossy(&bytes).into_owned(), Some(NotText::Utf16));
+    }
     match String::from_utf8(bytes) {
-        Ok(text) => (
-            text.strip_prefix('\u{feff}')
-                .map_or_else(|| text.clone(), str::to_owned),
-            None,
-        ),
+        Ok(mut text) => {
+            if text.starts_with('\u{feff}') {
+                text.drain(..'\u{feff}'.len_utf8());
+            }
+            (text, None)
+        }
         Err(error) => {
             let offset = error.utf8_error().valid_up_to();
-            (
-                String::from_utf8_lossy(error.as_bytes()).into_owned(),
-                Some(offset),
-            )
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            (text, Some(NotText::Byte(offset)))
         }
     }
 }
 
-pub(super) fn not_utf8(path: &Path) -> Diagnostic {
-    Diagnostic::error("not-utf-8", format!("{} is not valid UTF-8", path.display()))
-        .help("save the file as UTF-8")
+/// Whether it begins with the mark of UTF-16, or with one character of it that ASCII has too.
+fn is_utf16(bytes: &[u8]) -> bool {
+    match bytes {
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => true,
+        [first, second, ..] => (*first == 0) != (*second == 0) && bytes.len().is_multiple_of(2),
+        _ => false,
+    }
+}
+
+pub(super) fn not_utf8(path: &Path, file: FileId, why: NotText) -> Diagnostic {
+    let path = path.display();
+    match why {
+        NotText::Byte(at) => Diagnostic::error("not-utf-8", format!("{path} is not valid UTF-8"))
+            .at(Span::new(file, at, at + 1))
+            .help("save the file as UTF-8"),
+        NotText::Utf16 => Diagnostic::error("not-utf-8", format!("{path} is UTF-16, not UTF-8"))
+            .at(Span::new(file, 0, 1))
+            .help(format!(
+                "save it as UTF-8, or convert it: `iconv -f UTF-16 -t UTF-8 {path} > utf8.txt`"
+            )),
+    }
 }
 
 #[cfg(test)]
@@ -194,6 +222,10 @@ mod tests {
     #[test]
     fn byte_order_marks_and_bad_bytes_are_seen() {
         assert_eq!(decode_text(b"\xef\xbb\xbfA=1".to_vec()), ("A=1".to_owned(), None));
-        assert_eq!(decode_text(b"A=\xff".to_vec()).1, Some(2));
+        assert_eq!(decode_text(b"A=\xff".to_vec()).1, Some(NotText::Byte(2)));
+        for utf16 in [&b"\xff\xfeA\0"[..], b"\xfe\xff\0A", b"A\0=\0", b"\0A\0="] {
+            assert_eq!(decode_text(utf16.to_vec()).1, Some(NotText::Utf16), "{utf16:?}");
+        }
+        assert_eq!(decode_text(b"A".to_vec()).1, None);
     }
 }

@@ -7,12 +7,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use indexmap::IndexSet;
+
 use super::discover;
 use super::env::Environment;
+use super::home;
 use super::input;
 pub use super::name::NameOrigin;
 use super::name::{self, NameSource};
 use super::node::{Mapping, Node, VariableOrigin};
+use super::port_budget;
 use super::rebase::{self, Base};
 use super::remote::{Fetched, Remote, Remotes};
 use super::resolve::{Document, Files, Resolver, Scope};
@@ -122,7 +126,7 @@ pub struct Loaded {
 /// Loads a project. All findings are given, whether or not there is a tree; without errors there is one.
 pub fn load(options: &LoadOptions) -> (Option<Loaded>, Diagnostics, SourceMap) {
     let mut disk = Disk {
-        seen: Vec::new(),
+        seen: IndexSet::new(),
         remotes: options.remotes.clone(),
     };
     let mut resolver = Resolver::new(&mut disk);
@@ -137,7 +141,7 @@ pub fn load(options: &LoadOptions) -> (Option<Loaded>, Diagnostics, SourceMap) {
         ..
     } = resolver;
     let loaded = loaded.map(|loaded| Loaded {
-        watched: disk.seen,
+        watched: disk.seen.into_iter().collect(),
         earlier,
         ..loaded
     });
@@ -200,9 +204,11 @@ fn run(options: &LoadOptions, resolver: &mut Resolver<'_>) -> Option<Loaded> {
         chain: Vec::new(),
     };
     let mut root = resolver.project(documents, &scope)?;
+    port_budget::fit(&mut root, &mut resolver.diagnostics);
     if resolver.broken {
         return None;
     }
+    home::warn(&root, &mut resolver.diagnostics);
     if options.resolve_paths {
         rebase::project(
             &mut root,
@@ -414,14 +420,14 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// The file system and standard input, remembering what was asked of them.
 #[derive(Debug, Default)]
 struct Disk {
-    seen: Vec<PathBuf>,
+    seen: IndexSet<PathBuf>,
     remotes: Option<Arc<dyn Remotes>>,
 }
 
 impl Disk {
     fn note(&mut self, path: &Path) {
-        if path != Path::new("-") && !self.seen.iter().any(|seen| seen == path) {
-            self.seen.push(path.to_owned());
+        if path != Path::new("-") && !self.seen.contains(path) {
+            self.seen.insert(path.to_owned());
         }
     }
 }

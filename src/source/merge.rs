@@ -21,8 +21,6 @@ enum Rule {
     Hosts,
     /// One item or a list: appended.
     List,
-    /// `all` stands for a list of one device request without a limit.
-    Devices,
     /// A list of names stands for a mapping to nothing.
     Names,
     /// A list of names stands for a mapping to `service_started`.
@@ -36,7 +34,7 @@ enum Rule {
 }
 
 /// The paths with a rule of their own (Compose Specification, "Merge"; compose-go's `override`).
-const RULES: [(&str, Rule); 32] = [
+const RULES: [(&str, Rule); 31] = [
     ("networks.*.ipam.config", Rule::Subnets),
     ("networks.*.labels", Rule::Pairs),
     ("volumes.*.labels", Rule::Pairs),
@@ -58,7 +56,6 @@ const RULES: [(&str, Rule); 32] = [
     ("services.*.environment", Rule::Pairs),
     ("services.*.extends", Rule::Replace),
     ("services.*.extra_hosts", Rule::Hosts),
-    ("services.*.gpus", Rule::Devices),
     ("services.*.healthcheck.test", Rule::Replace),
     ("services.*.label_file", Rule::List),
     ("services.*.labels", Rule::Pairs),
@@ -98,10 +95,7 @@ pub fn merge_at(base: Node, mut over: Node, path: &NodePath, diagnostics: &mut D
     match rule {
         Rule::Pairs => merge_pairs(base, over, path, diagnostics),
         Rule::Hosts => append(hosts_to_list(base), hosts_to_list(over), true, path, diagnostics),
-        Rule::Devices if base.as_str().is_some() && over.as_seq().is_some() => {
-            append(all_devices(base), over, false, path, diagnostics)
-        }
-        Rule::List | Rule::Devices => append(to_list(base), to_list(over), false, path, diagnostics),
+        Rule::List => append(to_list(base), to_list(over), false, path, diagnostics),
         Rule::Names => deep(
             names(base, &|item| item.remade(Value::Null)),
             names(over, &|item| item.remade(Value::Null)),
@@ -273,17 +267,6 @@ fn to_list(node: Node) -> Node {
     }
     let span = node.span;
     Node::seq(vec![node], span)
-}
-
-/// `all` as `[{count: -1}]`; another word is left for the schema to refuse.
-fn all_devices(node: Node) -> Node {
-    if node.as_str() != Some("all") {
-        return to_list(node);
-    }
-    let span = node.span;
-    let mut request = Mapping::new();
-    request.insert("count", span, Node::int(-1, span));
-    Node::seq(vec![node.remade(Value::Map(request))], span)
 }
 
 /// `host: ip` and `host: [ip, ip]` as `host=ip` items.

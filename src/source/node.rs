@@ -239,8 +239,10 @@ impl Node {
     /// Remembers that it takes the place of another value, and of those that took its place before.
     pub fn record_replaced(&mut self, replaced: &Self) {
         let earlier = replaced.steps().iter();
+        // Those of one value differ from each other.
+        let own = self.steps().len();
         for step in earlier.filter(|step| matches!(step, Step::Overrode(_))) {
-            if !self.steps().contains(step) {
+            if !self.steps()[..own].contains(step) {
                 self.push_step(step.clone());
             }
         }
@@ -423,6 +425,16 @@ impl Node {
             Value::Seq(_) => Cow::Borrowed("a list"),
             Value::Map(_) => Cow::Borrowed("a mapping"),
         }
+    }
+
+    /// Whether it or a node below it carries a tag.
+    pub fn has_tag(&self) -> bool {
+        self.tag.is_some()
+            || match &self.value {
+                Value::Seq(items) => items.iter().any(Self::has_tag),
+                Value::Map(mapping) => mapping.iter().any(|(_, node)| node.has_tag()),
+                Value::Null | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::String(_) => false,
+            }
     }
 
     /// Calls `visit` for this node and every node below it, parents first.

@@ -22,7 +22,8 @@ impl Base<'_> {
     /// A path as it is from here: absolute and without `.` and `..`.
     pub fn resolve(&self, path: &str) -> PathBuf {
         let expanded = match (path.strip_prefix('~'), self.home) {
-            (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => format!("{home}{rest}"),
+            // `~user/x` too is taken for `~/user/x` (compose-go); [`super::home`] warns of it.
+            (Some(rest), Some(home)) => format!("{home}/{rest}"),
             _ => path.to_owned(),
         };
         clean(&self.directory.join(expanded))

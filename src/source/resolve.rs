@@ -4,10 +4,12 @@
 
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod document;
 mod extends;
 mod include;
 
-use std::collections::BTreeMap;
+pub use self::document::Document;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -15,10 +17,12 @@ use super::env::{self, EnvFormat, Environment};
 use super::interpolate::interpolate;
 use super::merge::{merge, settle};
 use super::node::Node;
+use super::port_budget::{self, PortBudget};
 use super::rebase::Base;
 use super::remote::{Fetched, Remote};
 use super::span::{FileId, SourceMap, Span};
-use super::{discover, toml, unique, written, yaml};
+use super::touched::Touched;
+use super::{discover, longhand, unique};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 
 /// What resolving needs of the world.
@@ -72,10 +76,9 @@ pub struct Resolver<'a> {
     read: BTreeMap<PathBuf, Read>,
     /// How many files were included so far, each as often as it was.
     included: usize,
+    /// What ranges of ports were written out.
+    ports: PortBudget,
 }
-
-/// The code of a document that no tree of a project can be made of.
-const NOT_A_MAPPING: &str = "not-a-mapping";
 
 /// A compose file that was read: most are asked for once, so only what is asked for again is kept as a tree, too.
 enum Read {
@@ -92,15 +95,6 @@ pub struct Located {
     pub fetched: Option<PathBuf>,
 }
 
-/// One document of a compose file.
-#[derive(Clone, Debug)]
-pub struct Document {
-    /// The file.
-    pub path: PathBuf,
-    /// The tree as written.
-    pub node: Node,
-}
-
 impl<'a> Resolver<'a> {
     /// A run that has read nothing yet, with interpolation and absolute paths.
     pub fn new(files: &'a mut dyn Files) -> Self {
@@ -115,6 +109,7 @@ impl<'a> Resolver<'a> {
             earlier: Vec::new(),
             read: BTreeMap::new(),
             included: 0,
+            ports: PortBudget::default(),
         }
     }
 
@@ -125,7 +120,8 @@ impl<'a> Resolver<'a> {
             Some(Read::Again(documents)) => return documents.clone(),
             Some(Read::Once(file)) => {
                 // What there is to say of it was said.
-                let documents = self.parse(path, *file, &mut Diagnostics::new());
+                let text = &self.sources.file(*file).text;
+                let (documents, _) = document::read(path, *file, text, &mut Diagnostics::new());
                 self.read.insert(path.to_owned(), Read::Again(documents.clone()));
                 return documents;
             }
@@ -151,45 +147,15 @@ impl<'a> Resolver<'a> {
         };
         let (text, fault) = env::decode_text(bytes);
         let file = self.sources.add(path, text);
-        if let Some(offset) = fault {
+        if let Some(why) = fault {
             self.broken = true;
-            self.diagnostics
-                .push(env::not_utf8(path).at(Span::new(file, offset, offset + 1)));
+            self.diagnostics.push(env::not_utf8(path, file, why));
             return Vec::new();
         }
-        let mut said = Diagnostics::new();
-        let documents = self.parse(path, file, &mut said);
-        self.broken |= said.iter().any(|finding| finding.code == NOT_A_MAPPING)
-            || documents.is_empty() && said.has_errors();
-        self.diagnostics.append(said);
-        self.read.insert(path.to_owned(), Read::Once(file));
-        documents
-    }
-
-    /// The documents of a text that was read.
-    fn parse(&self, path: &Path, file: FileId, said: &mut Diagnostics) -> Vec<Document> {
         let text = &self.sources.file(file).text;
-        let nodes = if written::is_toml(path) {
-            toml::parse(file, text, said)
-        } else {
-            yaml::parse(file, text, said)
-        };
-        let mut documents = Vec::new();
-        let alone = nodes.len() == 1;
-        for node in nodes {
-            if node.is_null() && alone {
-                // The whole file is empty, which matters only if the others are.
-            } else if node.as_map().is_some() {
-                documents.push(Document {
-                    path: path.to_owned(),
-                    node,
-                });
-            } else {
-                let message = format!("a compose file is a mapping, this is {}", node.describe());
-                let help = "begin with a top-level key such as `services:`";
-                said.push(Diagnostic::error(NOT_A_MAPPING, message).at(node.span).help(help));
-            }
-        }
+        let (documents, whole) = document::read(path, file, text, &mut self.diagnostics);
+        self.broken |= !whole;
+        self.read.insert(path.to_owned(), Read::Once(file));
         documents
     }
 
@@ -242,32 +208,43 @@ impl<'a> Resolver<'a> {
             }
             self.include(&mut node, &path, scope);
             self.extend(&mut node, &path, scope);
-            let mut merged = match root.take() {
-                Some(base) => merge(base, node, &mut self.diagnostics),
-                None => node,
+            let tagged = node.has_tag();
+            let (mut merged, touched) = match root.take() {
+                Some(base) => {
+                    let touched = Touched::by(&node);
+                    (merge(base, node, &mut self.diagnostics), Some(touched))
+                }
+                None => (node, None),
             };
-            settle(&mut merged);
-            unique::enforce(&mut merged);
+            if tagged {
+                settle(&mut merged);
+            }
+            let touched = touched.as_ref();
+            port_budget::spend(&mut merged, touched, &mut self.ports, &mut self.diagnostics);
+            unique::enforce(&mut merged, touched);
             if left > 0 {
-                self.earlier.push(merged.clone());
+                self.keep(touched.map_or_else(|| merged.clone(), |touched| touched.part_of(&merged)));
+                longhand::write(&mut merged, touched);
             }
             root = Some(merged);
         }
         root
     }
 
+    /// Keeps a tree that is to be a Compose file in its own right.
+    fn keep(&mut self, mut tree: Node) {
+        port_budget::fit(&mut tree, &mut self.diagnostics);
+        self.earlier.push(tree);
+    }
+
     /// Reads environment files in order into `environment`, which keeps what it has; `named` is where they are
     /// asked for. A missing file is an error.
     pub fn read_env_files(&mut self, paths: &[(PathBuf, Option<Span>)], environment: &mut Environment) {
         let mut all = Vec::new();
+        let mut values: HashMap<String, String> = HashMap::new();
         for (path, named) in paths {
             let lookup = |name: &str| {
-                let earlier = || {
-                    all.iter()
-                        .rev()
-                        .find(|entry: &&super::dotenv::EnvEntry| entry.name == name)
-                        .map(|entry| entry.value.clone())
-                };
+                let earlier = || values.get(name).cloned();
                 environment.get(name).map(str::to_owned).or_else(earlier)
             };
             let read = self.files.read(path);
@@ -282,7 +259,13 @@ impl<'a> Resolver<'a> {
                 )
             });
             match entries {
-                Ok(entries) => all.extend(entries),
+                Ok(entries) => {
+                    let set = entries
+                        .iter()
+                        .map(|entry| (entry.name.clone(), entry.value.clone()));
+                    values.extend(set);
+                    all.extend(entries);
+                }
                 Err(error) => {
                     let message = format!(
                         "cannot read the environment file {}: {}",

@@ -241,11 +241,15 @@ fn name(text: &str) -> &str {
     &text[..end]
 }
 
+/// How many braces may be open at once: each is looked at as often as it is deep.
+const MOST_BRACES: usize = 1_000;
+
 /// Where the brace that was opened before `body` closes; if braces do not balance, the last one there is.
 fn closing_brace(body: &str) -> Option<usize> {
     let mut open = 1_usize;
     for (at, byte) in body.bytes().enumerate() {
         match byte {
+            b'{' if open == MOST_BRACES => return body.rfind('}'),
             b'{' => open += 1,
             b'}' => open -= 1,
             _ => {}
@@ -282,7 +286,8 @@ fn expand(
     lookup: &dyn Fn(&str) -> Option<String>,
     found: &mut Substitution,
 ) -> String {
-    let mut out = String::with_capacity(text.len());
+    // Defaults in defaults would each reserve what is around them.
+    let mut out = String::with_capacity(if depth == 0 { text.len() } else { 0 });
     let mut at = 0;
     while let Some(dollar) = text[at..].find('$') {
         let start = at + dollar;

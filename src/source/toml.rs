@@ -24,8 +24,40 @@ const OVERRIDE: &str = "!override";
 /// How many levels of tables and arrays a file may have, as in YAML.
 const DEEPEST: usize = 255;
 
+/// How many brackets, keys and values a file may have: the parser needs half a kilobyte for each.
+const MOST: usize = 500_000;
+
+/// Where a file passes [`MOST`].
+fn surplus(file: FileId, text: &str) -> Option<Span> {
+    let counts = |kind: TokenKind| {
+        !matches!(
+            kind,
+            TokenKind::Whitespace
+                | TokenKind::Comment
+                | TokenKind::Newline
+                | TokenKind::Comma
+                | TokenKind::Dot
+                | TokenKind::Equals
+                | TokenKind::RightSquareBracket
+                | TokenKind::RightCurlyBracket
+        )
+    };
+    let token = Source::new(text)
+        .lex()
+        .filter(|token| counts(token.kind()))
+        .nth(MOST)?;
+    let span = token.span();
+    Some(Span::new(file, span.start(), span.end()))
+}
+
 /// Reads a file: one tree, or none and the reason in `diagnostics`.
 pub fn parse(file: FileId, text: &str, diagnostics: &mut Diagnostics) -> Vec<Node> {
+    if let Some(span) = surplus(file, text) {
+        let message = format!("the file has more than {MOST} keys and values");
+        diagnostics
+            .push(Diagnostic::error("too-many-nodes", message).label(span, "the limit is passed here"));
+        return Vec::new();
+    }
     let document = match Document::parse(text) {
         Ok(document) => document,
         Err(error) => {

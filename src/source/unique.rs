@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use super::canonical;
 use super::node::{Mapping, Node};
 use super::parallel;
+use super::touched::{self, Touched};
 
 type Key = fn(&Node) -> Option<String>;
 
@@ -26,16 +27,20 @@ fn service_list(name: &str) -> Option<Key> {
     })
 }
 
-/// Drops earlier items that a later one redefines, everywhere below the root of a project.
-pub fn enforce(root: &mut Node) {
+/// Drops earlier items that a later one redefines, everywhere below the root of a project or, if it is given, in what
+/// `touched` names.
+pub fn enforce(root: &mut Node, touched: Option<&Touched>) {
     let services = root.as_map_mut().and_then(|file| file.get_mut("services"));
-    if let Some(services) = services.and_then(Node::as_map_mut) {
-        parallel::each(services, |_, service| enforce_in_service(service));
+    match (touched, services.and_then(Node::as_map_mut)) {
+        (None, Some(services)) => {
+            parallel::each(services, |_, service| enforce_in_service(service));
+        }
+        _ => touched::each(root, "services", touched, &mut enforce_in_service),
     }
     for section in ["networks", "volumes"] {
-        for resource in members(root, section) {
+        touched::each(root, section, touched, &mut |resource| {
             pair_lists(resource, &["labels"]);
-        }
+        });
     }
 }
 
@@ -63,14 +68,6 @@ fn enforce_in_service(service: &mut Node) {
             unique(items, key);
         }
     }
-}
-
-fn members<'a>(root: &'a mut Node, section: &str) -> impl Iterator<Item = &'a mut Node> + use<'a> {
-    let section = root.as_map_mut().and_then(|file| file.get_mut(section));
-    section
-        .and_then(Node::as_map_mut)
-        .into_iter()
-        .flat_map(Mapping::values_mut)
 }
 
 /// The items of a list of two or more.

@@ -21,7 +21,14 @@ pub fn place(sources: &SourceMap, scalar: Span, text: &str, part: Range<usize>) 
         Some(part)
     } else {
         let form = Form::of(source, is_toml(sources.path(scalar.file)));
-        find(source, form, text, part)
+        let inside = source.len().checked_sub(form.skipped);
+        let bare = inside.and_then(|end| source.get(form.skipped..end));
+        let shows = text.get(part.clone()).is_some_and(|part| !part.trim().is_empty());
+        if bare == Some(text) && shows {
+            Some(part.start + form.skipped..part.end + form.skipped)
+        } else {
+            find(source, form, text, part)
+        }
     };
     found.map_or(scalar, |found| {
         Span::new(

@@ -1,27 +1,57 @@
 //! Files made to hurt: each is refused with a few words, in bounded memory, without waiting and without a crash.
 
+mod abundance;
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 const SERVICE: &str = "services:\n  a:\n    image: x\n";
 
-/// Runs `config -q` in a directory within 512 MB of address space (the binary itself maps a part of it).
+/// What a file may cost, in KiB of memory.
+const MOST_MEMORY: u64 = 256 * 1024;
+
+/// How long a build without optimisation may take, which is ten times as slow as one with.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs `config -q` in a directory; it must end in time and within [`MOST_MEMORY`].
+#[track_caller]
 fn config(directory: &Path, flags: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new("sh")
-        .args(["-c", "ulimit -v 524288; exec \"$@\"", "sh"])
-        .arg(env!("CARGO_BIN_EXE_rcompose"))
+    let said = tempfile::NamedTempFile::new().expect("a file");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_rcompose"))
         .args(flags)
         .args(["config", "-q"])
         .current_dir(directory)
         .env("A", "a")
         .stdin(Stdio::null())
-        .output()
+        .stdout(Stdio::null())
+        .stderr(said.reopen().expect("a file"))
+        .spawn()
         .expect("a process");
-    (
-        output.status.code(),
-        String::from_utf8_lossy(&output.stderr).into_owned(),
-    )
+    let begun = Instant::now();
+    let status = loop {
+        let memory = peak(child.id());
+        if memory > MOST_MEMORY || begun.elapsed() > PATIENCE {
+            child.kill().expect("killed");
+            child.wait().expect("ended");
+            panic!("{memory} KiB after {:?}", begun.elapsed());
+        }
+        if let Some(status) = child.try_wait().expect("a state") {
+            break status;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    };
+    let said = std::fs::read(said.path()).expect("read");
+    (status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// The most memory that a process had at once, in KiB; 0 when it has ended.
+fn peak(process: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number.and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
 #[track_caller]
@@ -114,11 +144,21 @@ fn inclusions_are_bounded_in_depth_and_number() {
 
 #[test]
 fn what_is_no_text_is_named() {
-    let utf16: Vec<u8> = [0xff, 0xfe]
-        .into_iter()
-        .chain(SERVICE.encode_utf16().flat_map(u16::to_le_bytes))
-        .collect();
-    refused(&[("compose.yaml", &utf16)], &[], "not valid UTF-8");
+    for (mark, bytes) in [
+        ([0xff, 0xfe], u16::to_le_bytes as fn(u16) -> [u8; 2]),
+        ([0xfe, 0xff], u16::to_be_bytes),
+    ] {
+        let utf16: Vec<u8> = SERVICE.encode_utf16().flat_map(bytes).collect();
+        refused(&[("compose.yaml", &utf16)], &[], "is UTF-16, not UTF-8");
+        let marked: Vec<u8> = mark.into_iter().chain(utf16).collect();
+        refused(&[("compose.yaml", &marked)], &[], "is UTF-16, not UTF-8");
+        let service = format!("{SERVICE}    env_file: e\n");
+        refused(
+            &[("compose.yaml", service.as_bytes()), ("e", &marked)],
+            &[],
+            "is UTF-16, not UTF-8",
+        );
+    }
     refused(
         &[("compose.yaml", b"services: {a: {image: \xff}}")],
         &[],

@@ -13,6 +13,8 @@ mod explain;
 mod follow;
 #[cfg(test)]
 mod foreground;
+#[cfg(test)]
+mod forms;
 mod host;
 #[cfg(test)]
 mod hostile;

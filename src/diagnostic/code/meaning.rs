@@ -35,6 +35,20 @@ pub(super) const CODES: &[Code] = &[
         fix: "Give it a longer name, or use the long form with `type: volume`.",
     },
     Code {
+        name: "home-of-another",
+        severities: WARNING,
+        meaning: "A path begins with `~name`, which is no other user's home here: as in docker compose, `~` alone is yours.",
+        example: Files(&[(
+            "compose.yaml",
+            r"services:
+  web:
+    image: nginx:1.29
+    volumes: [~bob/www:/www]
+",
+        )]),
+        fix: "Write `~/name`, or the whole path.",
+    },
+    Code {
         name: "command-cut",
         severities: WARNING,
         meaning: "A command given as one line has an operator of the shell in it; no shell runs it, and the rest is left out.",

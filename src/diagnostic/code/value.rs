@@ -66,6 +66,20 @@ pub(super) const CODES: &[Code] = &[
         fix: "Choose one in the range that is named.",
     },
     Code {
+        name: "too-many-ports",
+        severities: ERROR,
+        meaning: "Ranges in `ports` stand for more ports than any host has.",
+        example: Files(&[(
+            "compose.yaml",
+            r"services:
+  web:
+    image: nginx:1.29
+    ports: [1-65535, 1-65535/udp, 1-1000/sctp]
+",
+        )]),
+        fix: "Publish the ports that something listens on.",
+    },
+    Code {
         name: "duplicate-item",
         severities: ERROR,
         meaning: "A list that is a set has an item twice.",

@@ -143,7 +143,7 @@ services:
     Code {
         name: "too-many-nodes",
         severities: ERROR,
-        meaning: "Aliases repeat so much that the file would grow beyond any use.",
+        meaning: "The file has more values or documents than any project, or its aliases repeat so much that it would.",
         example: Files(&[(
             "compose.yaml",
             r"x-a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9, 0]

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::source::emit;
 use crate::source::span::SourceMap;
-use crate::source::{unique, yaml};
+use crate::source::{longhand, unique, yaml};
 
 /// Merges the files in order as the loader does; gives the tree as YAML, or what was said.
 fn merged(files: &[&str]) -> Result<String, String> {
@@ -20,7 +20,8 @@ fn merged(files: &[&str]) -> Result<String, String> {
                 None => document,
             };
             settle(&mut next);
-            unique::enforce(&mut next);
+            unique::enforce(&mut next, None);
+            longhand::write(&mut next, None);
             root = Some(next);
         }
     }

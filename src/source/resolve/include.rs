@@ -12,6 +12,7 @@ use crate::source::node::{Mapping, Node, Step, Value};
 use crate::source::path::NodePath;
 use crate::source::rebase;
 use crate::source::span::Span;
+use crate::source::{home, longhand};
 
 /// The sections that are imported.
 const SECTIONS: [&str; 6] = ["services", "volumes", "networks", "secrets", "configs", "models"];
@@ -142,7 +143,9 @@ impl Resolver<'_> {
             documents.extend(self.read_documents(path, Some(*span)));
         }
         let mut root = self.project(documents, &inner)?;
-        self.earlier.push(root.clone());
+        self.keep(root.clone());
+        longhand::write(&mut root, None);
+        home::warn(&root, &mut self.diagnostics);
         let way = self.way(&scope.directory, &inner.directory);
         rebase::project(&mut root, self.base(&way), true);
         root.record_below(&Step::Included(entry.span));

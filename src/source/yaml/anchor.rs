@@ -66,6 +66,8 @@ impl Builder<'_> {
     /// The place of an alias that names no anchor.
     pub(super) fn unknown(&mut self, name: &str, span: ParserSpan) -> Node {
         let place = self.span(span);
+        // Nobody hears of a mistake after so many.
+        self.over_limit |= self.diagnostics.is_full();
         let message = format!("no anchor `&{name}` is defined before this alias");
         let error = Diagnostic::error("unknown-anchor", message).label(place, "not defined");
         let near = self

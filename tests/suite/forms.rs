@@ -1,0 +1,92 @@
+//! Short forms of one file under the values of another, and the few that docker compose reads in a way of its own.
+//! Each expectation is what docker compose 2.40 prints.
+
+use serde_json::{Value, json};
+
+use crate::loading::Desk;
+
+/// What `config` prints at a pointer for two files, the second over the first.
+#[track_caller]
+fn merged(base: &str, over: &str, pointer: &str) -> Option<Value> {
+    let desk = Desk::new(&[("a.yaml", base), ("b.yaml", over)]);
+    let project = desk.run("-f a.yaml -f b.yaml config --format json").project();
+    project.pointer(pointer).cloned()
+}
+
+#[test]
+fn all_gpus_meet_a_list_in_files_but_give_way_to_it_in_extends() {
+    let all = "services: {s: {image: i, gpus: all}}\n";
+    let over = "services: {s: {gpus: [{driver: d, count: 2}]}}\n";
+    let both = json!([{"count": -1}, {"driver": "d", "count": 2}]);
+    assert_eq!(merged(all, over, "/services/s/gpus"), Some(both));
+    let extends = "services: {b: {image: i, gpus: all}, s: {extends: b, gpus: [{driver: d, count: 2}]}, t: {extends: b, gpus: all}, u: {extends: b, gpus: []}}\n";
+    let project = Desk::new(&[("compose.yaml", extends)])
+        .run("config --format json")
+        .project();
+    let services = &project["services"];
+    assert_eq!(services["s"]["gpus"], json!([{"driver": "d", "count": 2}]));
+    assert_eq!(services["t"]["gpus"], json!([{"count": -1}]));
+    assert_eq!(services["u"].get("gpus"), None);
+}
+
+#[test]
+fn the_legacy_form_of_external_meets_the_other() {
+    let used =
+        |network: &str| format!("services: {{s: {{image: i, networks: [n]}}}}\nnetworks: {{n: {network}}}\n");
+    let over = |network: &str| format!("networks: {{n: {network}}}\n");
+    for (first, second, name, external) in [
+        ("{external: {name: x}}", "{external: true}", "x", true),
+        ("{external: {name: x}}", "{external: true, name: y}", "y", true),
+        ("{external: {name: x}}", "{name: y}", "y", true),
+        ("{external: {}, name: x}", "{external: true}", "x", true),
+        ("{external: true}", "{external: {name: x}}", "x", true),
+    ] {
+        let network = merged(&used(first), &over(second), "/networks/n").expect("a network");
+        assert_eq!(network["name"], json!(name), "{first} {second}");
+        assert_eq!(network["external"], json!(external), "{first} {second}");
+    }
+    let (first, second) = (used("{external: {name: x}}"), over("{external: {name: y}}"));
+    let desk = Desk::new(&[("a.yaml", &first), ("b.yaml", &second)]);
+    desk.run("-f a.yaml -f b.yaml config").refuses(&["two names"]);
+    let included = Desk::new(&[
+        (
+            "compose.yaml",
+            &format!("include: [i.yaml]\n{}", over("{external: true}")),
+        ),
+        ("i.yaml", &first),
+    ]);
+    let project = included.run("config --format json").project();
+    assert_eq!(project["networks"]["n"]["name"], json!("x"));
+}
+
+#[test]
+fn the_home_of_another_is_taken_for_a_directory_of_ones_own() {
+    let text = "services: {s: {build: ~bob/b, volumes: ['~bob/x:/t', {type: bind, source: ~, target: /u}, '~/y:/v']}}\n";
+    let text = text.replace("source: ~,", "source: '~',");
+    let ran = Desk::new(&[("compose.yaml", &text)]).run("config --format json");
+    ran.mentions(&[
+        "warning[home-of-another]: `~bob/x` is `bob/x` in your own home",
+        "`~bob/b`",
+    ]);
+    assert_eq!(ran.stderr.matches("home-of-another").count(), 2, "{}", ran.stderr);
+    let service = &ran.project()["services"]["s"];
+    assert_eq!(service["build"]["context"], json!("$HOME/bob/b"));
+    let sources: Vec<&Value> = [0, 1, 2].map(|at| &service["volumes"][at]["source"]).into();
+    assert_eq!(
+        sources,
+        [&json!("$HOME/bob/x"), &json!("$HOME"), &json!("$HOME/y")]
+    );
+}
+
+#[test]
+fn a_profile_without_a_name_is_on_while_none_is_asked_for() {
+    let desk = Desk::new(&[(
+        "compose.yaml",
+        "services: {s: {image: i, profiles: ['']}, t: {image: i}, u: {image: i, profiles: [a]}}\n",
+    )]);
+    assert_eq!(desk.run("config --services").success().stdout, "s\nt\n");
+    assert_eq!(
+        desk.run("--profile a config --services").success().stdout,
+        "t\nu\n"
+    );
+}
