@@ -150,6 +150,9 @@ impl Diagnostic {
 /// How many errors are kept, and how many other findings: nobody reads more, and a file of 16 MB can have millions.
 const MOST: usize = 100_000;
 
+/// How many findings of a kind are kept about one place: a range of ports can stand for sixty thousand.
+const ALIKE: usize = 100;
+
 /// The findings of one or several stages, in the order they were made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
@@ -169,7 +172,8 @@ impl Diagnostics {
         Self::default()
     }
 
-    /// Adds a finding; the very same finding is kept once, and of more than [`MOST`] errors or others the first.
+    /// Adds a finding; the very same finding is kept once, of more than [`MOST`] errors or others, and of more than
+    /// [`ALIKE`] of a kind about one place, the first.
     pub fn push(&mut self, diagnostic: Diagnostic) {
         let is_error = diagnostic.severity == Severity::Error;
         let alike = if is_error {
@@ -184,7 +188,7 @@ impl Diagnostics {
             .known
             .entry((diagnostic.span(), diagnostic.code))
             .or_default();
-        if !known.iter().any(|at| self.list[*at] == diagnostic) {
+        if known.len() < ALIKE && !known.iter().any(|at| self.list[*at] == diagnostic) {
             known.push(self.list.len());
             self.list.push(diagnostic);
             self.errors += usize::from(is_error);
@@ -377,5 +381,9 @@ mod tests {
         all.push(Diagnostic::warning("unset-variable", "b"));
         assert_eq!(all.len(), 2);
         assert!(!all.has_errors());
+        for number in 0..2 * ALIKE {
+            all.push(Diagnostic::warning("unset-variable", number.to_string()));
+        }
+        assert_eq!(all.len(), ALIKE);
     }
 }
