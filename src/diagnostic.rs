@@ -184,11 +184,10 @@ impl Diagnostics {
         if alike >= MOST {
             return;
         }
-        let known = self
-            .known
-            .entry((diagnostic.span(), diagnostic.code))
-            .or_default();
-        if known.len() < ALIKE && !known.iter().any(|at| self.list[*at] == diagnostic) {
+        let place = diagnostic.span();
+        let known = self.known.entry((place, diagnostic.code)).or_default();
+        let fits = place.is_none() || known.len() < ALIKE;
+        if fits && !known.iter().any(|at| self.list[*at] == diagnostic) {
             known.push(self.list.len());
             self.list.push(diagnostic);
             self.errors += usize::from(is_error);
@@ -347,6 +346,7 @@ fn edit_distance(left: &[char], right: &[char]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::source::span::SourceMap;
 
     #[test]
     fn nearest_proposes_typos_and_swaps_but_not_strangers() {
@@ -381,9 +381,10 @@ mod tests {
         all.push(Diagnostic::warning("unset-variable", "b"));
         assert_eq!(all.len(), 2);
         assert!(!all.has_errors());
+        let here = Span::new(SourceMap::new().add("a", ""), 0, 0);
         for number in 0..2 * ALIKE {
-            all.push(Diagnostic::warning("unset-variable", number.to_string()));
+            all.push(Diagnostic::warning("unset-variable", number.to_string()).at(here));
         }
-        assert_eq!(all.len(), ALIKE);
+        assert_eq!(all.len(), 2 + ALIKE);
     }
 }
