@@ -14,7 +14,7 @@ use clap::ValueEnum;
 use self::listing::lines;
 use super::Context;
 use crate::error::CliError;
-use crate::model::normalise::{View, escape_dollars, printed, printed_raw};
+use crate::model::normalise::{View, escape_dollars, printed, printed_raw, yaml_text};
 use crate::source::comments::Comments;
 use crate::source::node::{Mapping, Node};
 use crate::source::{emit, toml};
@@ -91,6 +91,19 @@ pub struct Args {
 }
 
 impl Args {
+    /// Whether the project itself is printed, as YAML and with its variables.
+    fn is_plain(&self) -> bool {
+        let lists = [
+            self.only_services,
+            self.volumes,
+            self.networks,
+            self.models,
+            self.images,
+        ];
+        let is_yaml = matches!(self.format, None | Some(Format::Yaml));
+        is_yaml && !lists.contains(&true) && !self.lock_image_digests && !self.no_interpolate
+    }
+
     /// Whether images are pinned; lists of names leave them as they are.
     fn pins(&self) -> bool {
         let lists = [
@@ -145,11 +158,13 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         };
     }
     let other = args.quiet || args.environment || args.only_profiles || args.pins();
-    let (shown, checked) = load::load(context, args, |root| {
+    let (shown, checked) = load::load(context, args, |parts| {
         if other {
-            Shown::Tree(root)
+            Shown::Tree(parts.whole())
+        } else if args.is_plain() {
+            Shown::Text(yaml_text(parts))
         } else {
-            Shown::Text(text(args, root))
+            Shown::Text(text(args, parts.whole()))
         }
     })?;
     let text = match shown {

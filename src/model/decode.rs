@@ -51,54 +51,75 @@ pub struct Context<'a> {
 impl Project {
     /// Reads a normalised tree. No project comes out when a finding is an error.
     pub fn decode(root: &Node, context: Context<'_>) -> (Option<Self>, Diagnostics) {
-        let mut findings = Diagnostics::new();
-        let file = Fields::of(root);
-        let mut project = Self {
-            name: ProjectName::new(context.project),
-            directory: context.directory.to_owned(),
-            services: IndexMap::new(),
-            disabled: IndexMap::new(),
-            networks: IndexMap::new(),
-            volumes: IndexMap::new(),
-            configs: IndexMap::new(),
-            secrets: IndexMap::new(),
-        };
-        for (name, fields) in file.members("services") {
-            let enabled = context.enabled.contains(name);
-            // What a disabled service cannot do here does not matter.
-            let mut ignored = Diagnostics::new();
-            let service = service::decode(name, &fields, if enabled { &mut findings } else { &mut ignored });
-            let services = if enabled {
-                &mut project.services
-            } else {
-                &mut project.disabled
-            };
-            services.insert(ServiceName::new(name), service);
-        }
-        for (name, fields) in file.members("networks") {
-            if let Some(network) = network::decode(&fields, &mut findings) {
-                project.networks.insert(NetworkKey::new(name), network);
-            }
-        }
+        let (mut project, findings) = decode(root, context, Keep::Services);
         imply_bridge(&mut project);
-        for (name, fields) in file.members("volumes") {
-            if let Some(volume) = volume::decode(&fields, &mut findings) {
-                project.volumes.insert(VolumeKey::new(name), volume);
-            }
-        }
-        for (name, fields) in file.members("configs") {
-            if let Some(object) = file_object::decode(name, &fields, &CONFIG, context.lookup, &mut findings) {
-                project.configs.insert(name.to_owned(), object);
-            }
-        }
-        for (name, fields) in file.members("secrets") {
-            if let Some(object) = file_object::decode(name, &fields, &SECRET, context.lookup, &mut findings) {
-                project.secrets.insert(name.to_owned(), object);
-            }
-        }
         let project = (!findings.has_errors()).then_some(project);
         (project, findings)
     }
+
+    /// What [`Project::decode`] finds; no more than one service is there at any time.
+    pub fn refusals(root: &Node, context: Context<'_>) -> Diagnostics {
+        decode(root, context, Keep::Findings).1
+    }
+}
+
+/// What decoding is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Services,
+    Findings,
+}
+
+fn decode(root: &Node, context: Context<'_>, keep: Keep) -> (Project, Diagnostics) {
+    let mut findings = Diagnostics::new();
+    let file = Fields::of(root);
+    let mut project = Project {
+        name: ProjectName::new(context.project),
+        directory: context.directory.to_owned(),
+        services: IndexMap::new(),
+        disabled: IndexMap::new(),
+        networks: IndexMap::new(),
+        volumes: IndexMap::new(),
+        configs: IndexMap::new(),
+        secrets: IndexMap::new(),
+    };
+    for (name, fields) in file.members("services") {
+        let enabled = context.enabled.contains(name);
+        // What a disabled service cannot do here does not matter.
+        let mut ignored = Diagnostics::new();
+        let service = service::decode(name, &fields, if enabled { &mut findings } else { &mut ignored });
+        let services = if enabled {
+            &mut project.services
+        } else {
+            &mut project.disabled
+        };
+        if keep == Keep::Services {
+            services.insert(ServiceName::new(name), service);
+        }
+    }
+    for (name, fields) in file.members("networks") {
+        if let Some(network) = network::decode(&fields, &mut findings) {
+            project.networks.insert(NetworkKey::new(name), network);
+        }
+    }
+    for (name, fields) in file.members("volumes") {
+        if let Some(volume) = volume::decode(&fields, &mut findings) {
+            project.volumes.insert(VolumeKey::new(name), volume);
+        }
+    }
+    for (section, object) in [("configs", &CONFIG), ("secrets", &SECRET)] {
+        for (name, fields) in file.members(section) {
+            if let Some(object) = file_object::decode(name, &fields, object, context.lookup, &mut findings) {
+                let objects = if section == "configs" {
+                    &mut project.configs
+                } else {
+                    &mut project.secrets
+                };
+                objects.insert(name.to_owned(), object);
+            }
+        }
+    }
+    (project, findings)
 }
 
 /// `network_mode: bridge` is the project's default network here: there is no bridge that all projects share.

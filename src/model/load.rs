@@ -2,14 +2,11 @@
 //! **Invariant:** no stage stops at its first finding; a later stage only runs on what an earlier one left whole.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeSet;
-
-use camino::Utf8PathBuf;
-
+use super::checked::{Checked, CheckedTree};
 use super::consequence::independent;
 use super::project::Project;
-use super::service_files::{ServiceFiles, without_files};
-use super::{decode, env_file, expand, normalise, profile, schema, validate};
+use super::service_files::ServiceFiles;
+use super::{env_file, expand, normalise, profile, schema, validate};
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::source::load::{self as source, LoadOptions, Loaded};
 use crate::source::node::Node;
@@ -88,117 +85,6 @@ pub fn load(options: &Options) -> Outcome {
     let checked = check(options);
     let (project, refusals) = checked.project();
     checked.with(project, refusals)
-}
-
-/// A project that was loaded and checked, but not decoded: its tree can be printed meanwhile.
-#[derive(Debug)]
-pub struct Checked {
-    /// The tree, as far as it is right.
-    tree: Option<CheckedTree>,
-    /// Whether resources that no service uses are printed.
-    all_resources: bool,
-    /// Whether what `env_file` says was put in.
-    environment: bool,
-    /// What is wrong with the files, ordered by place.
-    pub diagnostics: Diagnostics,
-    /// All texts read, for showing findings.
-    pub sources: SourceMap,
-    /// The merged tree and what was read for it; none when a file could not be read.
-    pub loaded: Option<Loaded>,
-}
-
-/// A tree without errors.
-#[derive(Debug)]
-enum CheckedTree {
-    /// Variables were not put in, so there is nothing to decode.
-    Raw(Node),
-    /// Everything is in its canonical form, and there are no resources that nobody uses.
-    Whole {
-        tree: Node,
-        /// The services that are on.
-        enabled: BTreeSet<String>,
-        /// Those of them that are asked for, with what they depend on.
-        selected: BTreeSet<String>,
-    },
-}
-
-impl Checked {
-    /// Whether it is worth more than one processor.
-    pub fn is_large(&self) -> bool {
-        self.loaded.as_ref().is_some_and(|loaded| is_large(&loaded.root))
-    }
-
-    /// Whether a service that is named is among what is printed; without interpolation everything is.
-    pub fn selects(&self, service: &str) -> bool {
-        match &self.tree {
-            Some(CheckedTree::Whole { selected, .. }) => selected.contains(service),
-            Some(CheckedTree::Raw(_)) | None => true,
-        }
-    }
-
-    /// The tree to print, with the selected services; none when the files are no valid Compose files.
-    pub fn to_print(&self) -> Option<Node> {
-        let (tree, enabled, selected) = match self.tree.as_ref()? {
-            CheckedTree::Raw(tree) => return Some(tree.clone()),
-            CheckedTree::Whole {
-                tree,
-                enabled,
-                selected,
-            } => (tree, enabled, selected),
-        };
-        let mut kept = tree.clone();
-        if selected != enabled && !self.all_resources {
-            kept = profile::narrow_resources(kept, selected);
-        }
-        kept = profile::narrow_services(kept, selected);
-        if self.environment {
-            without_files(&mut kept);
-        }
-        Some(kept)
-    }
-
-    /// The typed project, and what is right, but not possible here.
-    pub fn project(&self) -> (Option<Project>, Diagnostics) {
-        let mut refusals = Diagnostics::new();
-        let (Some(CheckedTree::Whole { tree, enabled, .. }), Some(loaded)) = (&self.tree, &self.loaded)
-        else {
-            return (None, refusals);
-        };
-        let project = match Utf8PathBuf::from_path_buf(loaded.project_directory.clone()) {
-            Ok(directory) => {
-                let context = decode::Context {
-                    project: &loaded.project_name,
-                    directory: &directory,
-                    lookup: &|name| loaded.environment.get(name).map(str::to_owned),
-                    enabled,
-                };
-                let (project, findings) = Project::decode(tree, context);
-                refusals.append(findings);
-                project
-            }
-            Err(path) => {
-                refusals.push(Diagnostic::error(
-                    "bad-path",
-                    format!("the project directory `{}` is not valid UTF-8", path.display()),
-                ));
-                None
-            }
-        };
-        refusals.sort();
-        (project, refusals)
-    }
-
-    /// Everything, with what [`Checked::project`] gave.
-    pub fn with(self, project: Option<Project>, refusals: Diagnostics) -> Outcome {
-        Outcome {
-            project,
-            normalised: self.to_print(),
-            diagnostics: self.diagnostics,
-            refusals,
-            sources: self.sources,
-            loaded: self.loaded,
-        }
-    }
 }
 
 /// Loads a project up to the tree that can be printed and decoded.

@@ -3,6 +3,7 @@
 
 pub mod build;
 mod cast;
+pub mod checked;
 mod command_line;
 mod consequence;
 pub mod cycle;
@@ -32,7 +33,8 @@ pub mod units;
 pub mod validate;
 pub mod volume;
 
-pub use load::{Checked, Options, Outcome, check, load};
+pub use checked::Checked;
+pub use load::{Options, Outcome, check, load};
 pub use name::{ProjectName, ServiceName};
 pub use project::Project;
 pub use service::Service;

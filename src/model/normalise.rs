@@ -13,17 +13,18 @@ mod quirk;
 mod tests;
 
 use super::cast;
+use super::checked::SERVICES;
 use super::expand;
 use super::schema::{FILE, SERVICE};
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::implied::Implied;
-use crate::source::node::{Mapping, Node};
+use crate::source::node::{Entry, Mapping, Node, Value};
 use crate::source::parallel;
 use crate::source::span::Span;
 
 pub(in crate::model) use self::implied::agree_on_replicas;
 pub(in crate::model) use self::implied::clean;
-pub use self::print::{View, escape_dollars, printed, printed_raw};
+pub use self::print::{View, escape_dollars, printed, printed_raw, yaml_text};
 
 /// What the tree alone does not say.
 #[derive(Clone, Copy)]
@@ -45,19 +46,44 @@ pub struct Context<'a> {
 /// The canonical tree of a project.
 pub fn normalise(root: &Node, context: Context<'_>) -> (Node, Diagnostics) {
     let mut findings = Diagnostics::new();
-    let mut root = root.clone();
-    expand::resources(&mut root, &mut findings);
-    let mut services = None;
-    if let Some(file) = root.as_map_mut() {
-        if let Some(version) = file.remove("version") {
-            findings.push(
-                Diagnostic::warning("obsolete-version", "`version` is obsolete and ignored")
-                    .at(version.key_span)
-                    .help("remove the line"),
-            );
+    let Some(written) = root.as_map() else {
+        return (root.clone(), findings);
+    };
+    if let Some(version) = written.entry("version") {
+        findings.push(
+            Diagnostic::warning("obsolete-version", "`version` is obsolete and ignored")
+                .at(version.key_span)
+                .help("remove the line"),
+        );
+    }
+    let all = written.entry(SERVICES).and_then(|section| section.node.as_map());
+    let mut file = Mapping::new();
+    for (key, entry) in written.entries() {
+        let apart = key == SERVICES && all.is_some_and(|services| !services.is_empty());
+        if !apart && !["version", "include"].contains(&key) {
+            file.insert(key, entry.key_span, entry.node.clone());
         }
-        file.remove("include");
-        let span = file.entries().next().map(|(_, entry)| entry.key_span);
+    }
+    let mut root = root.remade(Value::Map(file));
+    expand::resources(&mut root, &mut findings);
+    let done = all.map(|services| parallel::each_of(services, |name, entry| service(name, entry, &context)));
+    let mut services = Mapping::new();
+    let mut default_user = None;
+    for ((name, entry), done) in all
+        .into_iter()
+        .flat_map(Mapping::entries)
+        .zip(done.into_iter().flatten())
+    {
+        findings.append(done.findings);
+        default_user = default_user.or(done.default_user);
+        services.insert(name, entry.key_span, done.node);
+    }
+    if let Some(file) = root.as_map_mut() {
+        // Where the file begins to say something that counts.
+        let mut keys = written
+            .entries()
+            .filter(|(key, _)| !["version", "include"].contains(key));
+        let span = keys.next().map(|(_, entry)| entry.key_span);
         if let Some(span) = span.filter(|_| context.implied || !context.raw) {
             let key_span = file.key_span("name").unwrap_or(span);
             let written = file.get("name").filter(|name| !name.is_null());
@@ -65,42 +91,41 @@ pub fn normalise(root: &Node, context: Context<'_>) -> (Node, Diagnostics) {
             let name = name.remade_text(context.project).implied_by(Implied::ProjectName);
             file.insert("name", key_span, name);
         }
-        let mapping = file.get_mut("services").and_then(Node::as_map_mut);
-        if let Some(mapping) = mapping.filter(|mapping| !mapping.is_empty()) {
-            let done = parallel::each(mapping, |name, node| service(name, node, &context));
-            let mut default_user = None;
-            for (said, user) in done {
-                findings.append(said);
-                default_user = default_user.or(user);
-            }
-            if let Some(user) = default_user {
-                implied::default_network(file, user);
-            }
-            if !context.raw {
-                services = file.remove("services");
-            }
+        if let Some(user) = default_user {
+            implied::default_network(file, user);
         }
         if context.implied {
             implied::names(file, context.project);
         }
     }
-    if context.raw {
-        return (root, findings);
+    if !context.raw {
+        root = cast::object(root, &FILE);
+        services.sort();
     }
-    let mut root = cast::object(root, &FILE);
     if let Some(file) = root.as_map_mut() {
-        if let Some(mut services) = services {
-            services.node.as_map_mut().into_iter().for_each(Mapping::sort);
-            file.insert("services", services.key_span, services.node);
+        if let Some(section) = written.entry(SERVICES).filter(|_| !services.is_empty()) {
+            let services = section.node.remade(Value::Map(services));
+            file.insert(SERVICES, section.key_span, services);
         }
-        complete::file(file);
+        if !context.raw {
+            complete::file(file);
+        }
     }
     (root, findings)
 }
 
-/// Normalises one service; gives where it stands if it is on the network `default`.
-fn service(name: &str, node: &mut Node, context: &Context<'_>) -> (Diagnostics, Option<Span>) {
+/// A service that was normalised.
+struct Done {
+    node: Node,
+    findings: Diagnostics,
+    /// Where it stands, if it is on the network `default`.
+    default_user: Option<Span>,
+}
+
+/// Normalises one service.
+fn service(name: &str, entry: &Entry, context: &Context<'_>) -> Done {
     let mut findings = Diagnostics::new();
+    let mut node = entry.node.clone();
     let span = node.span;
     let mut default_user = None;
     if let Some(service) = node.as_map_mut() {
@@ -111,18 +136,21 @@ fn service(name: &str, node: &mut Node, context: &Context<'_>) -> (Diagnostics, 
             implied::service(service, span);
         }
     }
-    if context.raw {
-        return (findings, default_user);
-    }
-    *node = cast::object(std::mem::replace(node, Node::null(span)), &SERVICE);
-    if let Some(service) = node.as_map_mut() {
-        if context.environment {
-            implied::environment(service, context.lookup);
+    if !context.raw {
+        node = cast::object(node, &SERVICE);
+        if let Some(service) = node.as_map_mut() {
+            if context.environment {
+                implied::environment(service, context.lookup);
+            }
+            if context.implied {
+                implied::build_arguments(service, context.lookup);
+            }
+            complete::service(service);
         }
-        if context.implied {
-            implied::build_arguments(service, context.lookup);
-        }
-        complete::service(service);
     }
-    (findings, default_user)
+    Done {
+        node,
+        findings,
+        default_user,
+    }
 }

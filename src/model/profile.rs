@@ -66,29 +66,29 @@ pub fn selected(root: &Node, enabled: &BTreeSet<String>, named: &[String]) -> BT
     found
 }
 
-/// The tree with these services only.
-pub fn narrow_services(mut root: Node, services: &BTreeSet<String>) -> Node {
-    let all = root.as_map_mut().and_then(|file| file.get_mut("services"));
-    if let Some(all) = all.and_then(Node::as_map_mut) {
-        all.retain(|name, _| services.contains(name));
-    }
+/// The tree with every service, but with no resource that none of these uses.
+pub fn narrow_resources(mut root: Node, services: &BTreeSet<String>) -> Node {
+    let unused = unused(&root, services);
+    remove(&mut root, unused);
     root
 }
 
-/// The tree with every service, but with no resource that none of these uses.
-pub fn narrow_resources(mut root: Node, services: &BTreeSet<String>) -> Node {
-    let unused = used_resources(&root, |service| services.contains(service)).map(|(section, used)| {
-        let resources = root.get(section).and_then(Node::as_map);
+/// Removes from `rest` the resources of `tree` that none of these services uses.
+pub(super) fn remove_unused(rest: &mut Node, tree: &Node, services: &BTreeSet<String>) {
+    remove(rest, unused(tree, services));
+}
+
+fn unused(tree: &Node, services: &BTreeSet<String>) -> [(&'static str, BTreeSet<String>); 5] {
+    used_resources(tree, |service| services.contains(service)).map(|(section, used)| {
+        let resources = tree.get(section).and_then(Node::as_map);
         let names = resources.into_iter().flat_map(Mapping::keys);
-        let unused: BTreeSet<String> = names
-            .filter(|name| !used.contains(name))
-            .map(str::to_owned)
-            .collect();
-        (section, unused)
-    });
-    let Some(file) = root.as_map_mut() else {
-        return root;
-    };
+        let unused = names.filter(|name| !used.contains(name)).map(str::to_owned);
+        (section, unused.collect())
+    })
+}
+
+fn remove(root: &mut Node, unused: impl IntoIterator<Item = (&'static str, BTreeSet<String>)>) {
+    let Some(file) = root.as_map_mut() else { return };
     for (section, unused) in unused {
         if let Some(resources) = file.get_mut(section).and_then(Node::as_map_mut) {
             resources.retain(|name, _| !unused.contains(name));
@@ -97,7 +97,6 @@ pub fn narrow_resources(mut root: Node, services: &BTreeSet<String>) -> Node {
             }
         }
     }
-    root
 }
 
 /// The keys of each section that one of the services refers to.

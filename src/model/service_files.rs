@@ -163,16 +163,8 @@ fn merge_pairs(service: &mut Mapping, key: &str, from_files: Vec<(String, Node)>
 }
 
 /// Files whose contents were put in are not printed.
-pub(super) fn without_files(root: &mut Node) {
-    let services = root.as_map_mut().and_then(|file| file.get_mut("services"));
-    for service in services
-        .and_then(Node::as_map_mut)
-        .into_iter()
-        .flat_map(Mapping::values_mut)
-    {
-        if let Some(service) = service.as_map_mut() {
-            service.remove("env_file");
-            service.remove("label_file");
-        }
+pub(super) fn without_files(service: &mut Mapping) {
+    for key in ["env_file", "label_file"] {
+        service.remove(key);
     }
 }

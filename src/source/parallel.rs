@@ -44,22 +44,29 @@ pub fn beside<A: Send + Default, B>(
 
 /// What `work` gives for each value of a mapping, in the order of the mapping.
 pub fn each<T: Send>(mapping: &mut Mapping, work: impl Fn(&str, &mut Node) -> T + Sync) -> Vec<T> {
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    share(mapping.slots(), processors, &work)
+    let work = |(name, entry): &mut (Text, Entry)| work(name, &mut entry.node);
+    share(mapping.slots(), processors(), &work)
 }
 
-fn share<T: Send>(
-    entries: &mut [(Text, Entry)],
+/// The same for values that stay as they are.
+pub fn each_of<'a, T: Send>(mapping: &'a Mapping, work: impl Fn(&'a str, &'a Entry) -> T + Sync) -> Vec<T> {
+    let mut entries: Vec<(&str, &Entry)> = mapping.entries().collect();
+    share(&mut entries, processors(), &|(name, entry)| work(name, entry))
+}
+
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn share<I: Send, T: Send>(
+    items: &mut [I],
     processors: usize,
-    work: &(impl Fn(&str, &mut Node) -> T + Sync),
+    work: &(impl Fn(&mut I) -> T + Sync),
 ) -> Vec<T> {
-    if processors < 2 || entries.len() < LARGE {
-        let results = entries
-            .iter_mut()
-            .map(|(name, entry)| work(name, &mut entry.node));
-        return results.collect();
+    if processors < 2 || items.len() < LARGE {
+        return items.iter_mut().map(work).collect();
     }
-    let (left, right) = entries.split_at_mut(entries.len() / 2);
+    let (left, right) = items.split_at_mut(items.len() / 2);
     let (others, own) = (processors / 2, processors - processors / 2);
     let (mut all, rest) = beside(true, || share(left, others, work), || share(right, own, work));
     all.extend(rest);
@@ -79,7 +86,7 @@ mod tests {
             for number in 0..count {
                 mapping.insert(format!("k{number}"), here, Node::int(number, here));
             }
-            let doubled = share(mapping.slots(), processors, &|name, node| {
+            let doubled = share(mapping.slots(), processors, &|(name, Entry { node, .. })| {
                 let number = node.as_i64().expect("a number");
                 *node = Node::int(2 * number, here);
                 format!("{name}={number}")

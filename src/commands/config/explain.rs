@@ -39,7 +39,7 @@ fn variable_name(asked: &str) -> Option<&str> {
 }
 
 fn values(context: &Context, args: &Args, asked: &str) -> Result<String, CliError> {
-    let (root, checked) = load(context, args, |root| printed(root, View::Yaml))?;
+    let (root, checked) = load(context, args, |parts| printed(parts.whole(), View::Yaml))?;
     let Some(loaded) = &checked.loaded else {
         return Ok(String::new());
     };

@@ -1,13 +1,12 @@
 //! In: what `config` was asked. Out: what it makes of the tree to print, and what was read; findings are printed.
 //! **Invariant:** of a project with errors nothing is printed but the errors.
 
-use std::mem::ManuallyDrop;
-
 use super::listing::services;
 use super::{Args, Format};
 use crate::commands::Context;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::error::CliError;
+use crate::model::checked::Parts;
 use crate::model::load::together;
 use crate::model::{self, Checked};
 use crate::source::load::LoadOptions;
@@ -22,7 +21,7 @@ use crate::ui::{print, report};
 pub(super) fn load<T>(
     context: &Context,
     args: &Args,
-    show: impl FnOnce(Node) -> T,
+    show: impl FnOnce(Parts<'_>) -> T,
 ) -> Result<(T, Checked), CliError> {
     // Lists of names are of the whole project, whatever services are given.
     let whole = args.only_services || args.volumes || args.networks || args.models;
@@ -48,13 +47,11 @@ pub(super) fn load<T>(
             return Err(CliError::findings(&unprintable, &checked.sources));
         }
     }
-    let refusals = || {
-        let (project, refusals) = checked.project();
-        // The process ends soon: giving a large project back piece by piece takes longer than it is worth.
-        let _left = ManuallyDrop::new(project);
-        refusals
-    };
-    let (refusals, shown) = beside(checked.is_large(), refusals, || checked.to_print().map(show));
+    let (refusals, shown) = beside(
+        checked.is_large(),
+        || checked.refusals(),
+        || checked.parts().map(show),
+    );
     let Some(shown) = shown else {
         return Err(CliError::findings(&checked.diagnostics, &checked.sources));
     };

@@ -30,7 +30,8 @@ pub(super) fn deep(node: &mut Node, view: View) {
     }
 }
 
-fn compare(view: View) -> impl Fn(&str, &str) -> Ordering {
+/// Orders names as the keys of a mapping of names are.
+pub(super) fn compare(view: View) -> impl Fn(&str, &str) -> Ordering {
     move |left, right| match view {
         View::Json => left.cmp(right),
         View::Yaml => natural(left, right),

@@ -3,7 +3,11 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::{order, quirk};
+use crate::model::checked::{Part, Parts, SERVICES};
+use crate::model::schema::FILE;
+use crate::source::emit;
 use crate::source::node::{Mapping, Node, Value};
+use crate::source::span::Span;
 
 /// The two shapes the reference prints a project in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +35,61 @@ pub fn printed(mut root: Node, view: View) -> Node {
     quirk::apply(&mut root, view);
     quirk::plain_numbers(&mut root);
     root
+}
+
+/// The YAML text of a tree in parts. Each service is copied, written and given back before the next: of a large project a
+/// second tree costs more time than all of its text.
+pub fn yaml_text(parts: Parts<'_>) -> String {
+    let mut services: Vec<Part<'_>> = parts.services().collect();
+    let compare = order::compare(View::Yaml);
+    services.sort_by(|left, right| compare(left.name, right.name));
+    let place = parts.rest.span;
+    let Value::Map(rest) = parts.rest.value else {
+        return shown_text(parts.rest);
+    };
+    let (mut before, mut after) = (Mapping::new(), Mapping::new());
+    let rank = |key: &str| FILE.rank(key).unwrap_or(usize::MAX);
+    for (key, entry) in rest.into_entries() {
+        if key == SERVICES && !services.is_empty() {
+            continue;
+        }
+        let side = if rank(&key) < rank(SERVICES) {
+            &mut before
+        } else {
+            &mut after
+        };
+        side.insert(key, entry.key_span, entry.node);
+    }
+    let section = format!("{SERVICES}:\n");
+    let mut text = mapping_text(before, place);
+    if !services.is_empty() {
+        text.push_str(&section);
+    }
+    for service in services {
+        let entry = service.copied();
+        let mut alone = Mapping::new();
+        alone.insert(service.name, entry.key_span, entry.node);
+        let mut file = Mapping::new();
+        file.insert(SERVICES, place, Node::map(alone, place));
+        let written = mapping_text(file, place);
+        text.push_str(written.strip_prefix(&section).unwrap_or(&written));
+    }
+    text.push_str(&mapping_text(after, place));
+    text
+}
+
+fn mapping_text(mapping: Mapping, place: Span) -> String {
+    if mapping.is_empty() {
+        String::new()
+    } else {
+        shown_text(Node::map(mapping, place))
+    }
+}
+
+fn shown_text(tree: Node) -> String {
+    let mut shown = printed(tree, View::Yaml);
+    escape_dollars(&mut shown);
+    emit::yaml(&shown)
 }
 
 /// A tree without variables put in, which the reference prints as it stands, with every mapping sorted.
