@@ -1,10 +1,11 @@
 #!/bin/bash
-# Prints the medians of `config` of 1,000 and of 10,000 services in milliseconds, with the largest resident size in megabytes.
+# Prints medians of `config` of 1,000 and of 10,000 services, and of `check` of the WordPress example: milliseconds of the whole process
+# by the clock, processor time, and the largest resident size in megabytes.
 #   benches/config.sh [N…]
-#   RCOMPOSE=path  DOCKER_COMPOSE=path (measured in turn, on the same files)  RUNS=11
+#   RCOMPOSE=path  DOCKER_COMPOSE=path (measured in turn, on the same files, up to 1,000 services: it ends at none larger)  RUNS=21
 set -euo pipefail
-rcompose=${RCOMPOSE:-$(cd "$(dirname "$0")/.." && pwd)/target/release/rcompose}
-runs=${RUNS:-11}
+here=$(cd "$(dirname "$0")/.." && pwd)
+rcompose=${RCOMPOSE:-$here/target/release/rcompose}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -29,20 +30,37 @@ EOF
     for ((i = 0; i < 10; i++)); do echo "  vol$i: {}"; done
 }
 
-tools=("$rcompose"); [ -z "${DOCKER_COMPOSE:-}" ] || tools+=("$DOCKER_COMPOSE")
-printf '%-8s %-16s %10s %10s\n' N tool ms MB
+# Each command in turn, so that what disturbs one disturbs the other; started without a shell.
+measure() { # LABEL, then per tool: NAME COMMAND…, tools apart by --
+    python3 - "${RUNS:-21}" "$@" <<'EOF'
+import os, subprocess, sys, time
+runs, label, words = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
+tools = [[]]
+for word in words:
+    if word == "--":
+        tools.append([])
+    else:
+        tools[-1].append(word)
+seen = {tool[0]: [] for tool in tools}
+for _ in range(runs):
+    for name, *command in tools:
+        start = time.perf_counter()
+        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, _, usage = os.wait4(child.pid, 0)
+        seen[name].append((time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss))
+for name, figures in seen.items():
+    clock, processor, size = (sorted(column) for column in zip(*figures))
+    print(f"{label:24} {name:16} {clock[runs // 2] * 1e3:10.1f} {processor[runs // 2] * 1e3:10.1f} {size[-1] / 1024:10.1f}")
+EOF
+}
+
+printf '%-24s %-16s %10s %10s %10s\n' what tool ms 'ms of cpu' MB
 for n in "${@:-1000 10000}"; do for n in $n; do
     services "$n" >"$work/stack.yaml"
-    rm -f "$work"/*.figures
-    for ((run = 0; run < runs; run++)); do
-        for tool in "${tools[@]}"; do
-            start=$(date +%s%N)
-            /usr/bin/time -q -f %M -o "$work/size" "$tool" -f "$work/stack.yaml" config >/dev/null 2>&1 || true
-            echo "$((($(date +%s%N) - start) / 1000)) $(cat "$work/size")" >>"$work/$(basename "$tool").figures"
-        done
-    done
-    for tool in "${tools[@]}"; do
-        sort -n "$work/$(basename "$tool").figures" | awk -v n="$n" -v tool="$(basename "$tool")" \
-            '{ms[NR] = $1; if ($2 > size) size = $2} END {printf "%-8s %-16s %10.1f %10.1f\n", n, tool, ms[int((NR + 1) / 2)] / 1000, size / 1024}'
-    done
+    peer=()
+    if [ -n "${DOCKER_COMPOSE:-}" ] && ((n <= 1000)); then
+        peer=(-- docker-compose "$DOCKER_COMPOSE" -f "$work/stack.yaml" config)
+    fi
+    measure "config of $n" rcompose "$rcompose" -f "$work/stack.yaml" config "${peer[@]}"
 done; done
+measure "check of wordpress" rcompose "$rcompose" -f "$here/examples/wordpress/compose.yaml" check

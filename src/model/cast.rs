@@ -116,10 +116,7 @@ pub(super) fn object(mut node: Node, object: &Object) -> Node {
             .filter(|rank| ranked.iter().all(|(known, ..)| known != rank))
         {
             let unsaid = Node::null(node.span).implied_by(Implied::ImageDecides);
-            let entry = Entry {
-                key_span: node.span,
-                node: unsaid,
-            };
+            let entry = Entry::new(node.span, unsaid);
             ranked.push((rank, Text::new_static(name), entry));
         }
     }

@@ -32,8 +32,7 @@ impl ServiceFiles<'_> {
             let Some(service) = service.as_map_mut() else {
                 continue;
             };
-            let own = service.get("environment").cloned();
-            let variables = self.variables(name, service, own.as_ref());
+            let variables = self.variables(name, service, service.get("environment"));
             merge_pairs(service, "environment", variables, span);
             let labels = self.labels(name, service);
             merge_pairs(service, "labels", labels, span);

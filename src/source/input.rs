@@ -27,7 +27,8 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
     let mut begun = Vec::new();
-    if file.metadata()?.file_type().is_fifo() {
+    let metadata = file.metadata()?;
+    if metadata.file_type().is_fifo() {
         rustix::event::poll(&mut [PollFd::new(&file, PollFlags::IN)], Some(&PATIENCE))?;
         let mut chunk = [0; 4096];
         match (&file).read(&mut chunk) {
@@ -41,12 +42,18 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
         }
     }
     rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
-    bounded(begun.as_slice().chain(file))
+    read_bounded(begun.as_slice().chain(file), metadata.len())
 }
 
 /// Everything there is to read, unless that is more than any compose file.
 pub(super) fn bounded(reader: impl Read) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    read_bounded(reader, 0)
+}
+
+/// The same of what is said to be this long.
+fn read_bounded(reader: impl Read, length: u64) -> io::Result<Vec<u8>> {
+    let expected = usize::try_from(length.min(LARGEST) + 1).unwrap_or_default();
+    let mut bytes = Vec::with_capacity(expected);
     reader.take(LARGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LARGEST {
         let message = format!(

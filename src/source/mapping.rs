@@ -13,8 +13,39 @@ use super::span::Span;
 pub struct Entry {
     /// The bytes of the key.
     pub key_span: Span,
+    /// What tells its key from most others.
+    mark: Mark,
     /// The value.
     pub node: Node,
+}
+
+impl Entry {
+    /// An entry that is in no mapping yet.
+    pub fn new(key_span: Span, node: Node) -> Self {
+        Self {
+            key_span,
+            mark: Mark::default(),
+            node,
+        }
+    }
+}
+
+/// Length and three bytes of a key, which fit where an [`Entry`] would have a gap: keys that differ in it need not be compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Mark([u8; 4]);
+
+impl Mark {
+    fn of(key: &str) -> Self {
+        let bytes = key.as_bytes();
+        let at = |at: usize| bytes.get(at).copied().unwrap_or_default();
+        #[expect(clippy::cast_possible_truncation, reason = "any bits of it will do")]
+        Self([
+            bytes.len() as u8,
+            at(0),
+            at(bytes.len() / 2),
+            at(bytes.len().wrapping_sub(1)),
+        ])
+    }
 }
 
 /// From how many keys on a mapping has an index; fewer are found sooner by looking at each.
@@ -46,7 +77,10 @@ impl Mapping {
     }
 
     /// The mapping of these entries, whose keys differ.
-    pub fn of_distinct(entries: Vec<(Text, Entry)>) -> Self {
+    pub fn of_distinct(mut entries: Vec<(Text, Entry)>) -> Self {
+        for (key, entry) in &mut entries {
+            entry.mark = Mark::of(key);
+        }
         let mut mapping = Self { entries, index: None };
         mapping.reindex();
         mapping
@@ -79,7 +113,11 @@ impl Mapping {
     fn position(&self, key: &str) -> Option<usize> {
         match &self.index {
             Some(index) => index.get(key).copied(),
-            None => self.entries.iter().position(|(name, _)| name == key),
+            None => {
+                let mark = Mark::of(key);
+                let mut all = self.entries.iter();
+                all.position(|(name, entry)| entry.mark == mark && name == key)
+            }
         }
     }
 
@@ -118,7 +156,12 @@ impl Mapping {
 
     /// Sets a key, in place if it is there, else at the end; gives back what was there.
     pub fn insert(&mut self, key: impl Into<Text>, key_span: Span, node: Node) -> Option<Entry> {
-        let (key, entry) = (key.into(), Entry { key_span, node });
+        let key: Text = key.into();
+        let entry = Entry {
+            key_span,
+            mark: Mark::of(&key),
+            node,
+        };
         if let Some(at) = self.position(&key) {
             return Some(std::mem::replace(&mut self.entries[at].1, entry));
         }

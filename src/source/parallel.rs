@@ -3,7 +3,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::panic::resume_unwind;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use super::node::{Entry, Mapping, Node, Text};
@@ -54,8 +54,10 @@ pub fn each_of<'a, T: Send>(mapping: &'a Mapping, work: impl Fn(&'a str, &'a Ent
     share(&mut entries, processors(), &|(name, entry)| work(name, entry))
 }
 
+/// How many processors there are, as far as control groups allow; that takes reading five files.
 fn processors() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| thread::available_parallelism().map_or(1, usize::from))
 }
 
 fn share<I: Send, T: Send>(

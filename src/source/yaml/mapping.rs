@@ -6,7 +6,7 @@ use granit_parser::{Event, ScalarStyle, Span as ParserSpan};
 
 use super::{Builder, MERGE_KEY};
 use crate::diagnostic::Diagnostic;
-use crate::source::node::{Entry, Mapping, Node, Step, Text, Value};
+use crate::source::node::{Mapping, Node, Step, Text, Value};
 use crate::source::span::Span;
 
 /// A key of a mapping as written, before `<<` is applied.
@@ -114,14 +114,8 @@ impl Builder<'_> {
         }
         match source.value {
             Value::Map(source) => {
-                for (
-                    key,
-                    Entry {
-                        key_span: own,
-                        mut node,
-                    },
-                ) in source.into_entries()
-                {
+                for (key, entry) in source.into_entries() {
+                    let (own, mut node) = (entry.key_span, entry.node);
                     if let Some(stronger) = mapping.get_mut(&key) {
                         stronger.record_replaced(&node);
                     } else {

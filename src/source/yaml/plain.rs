@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
             let (name, colon) = self.key(key)?;
             let node = self.value(column, colon, depth + 1)?;
             span = span.to(node.span);
-            self.entries.push((name, Entry { key_span, node }));
+            self.entries.push((name, Entry::new(key_span, node)));
             match self.column() {
                 Some(next) if next == column => key = self.scalar(Within::Block)?,
                 _ => return Some(Node::map(self.entries_since(before)?, span)),
@@ -301,7 +301,7 @@ impl<'a> Reader<'a> {
                     b',' | b'}' => self.nothing(colon)?,
                     _ => self.inline(Within::Flow, depth + 1)?,
                 };
-                self.entries.push((name, Entry { key_span, node }));
+                self.entries.push((name, Entry::new(key_span, node)));
             } else {
                 let item = self.inline(Within::Flow, depth + 1)?;
                 self.items.push(item);
