@@ -105,7 +105,7 @@ impl Checked {
         Some(Parts {
             rest,
             services,
-            with_files: !self.environment,
+            with_files: !self.environment || narrowed.is_none(),
         })
     }
 
@@ -167,6 +167,7 @@ pub struct Parts<'a> {
     /// Everything but the services, of which only the empty section is there.
     pub rest: Node,
     services: Vec<(&'a str, &'a Entry)>,
+    /// Whether `env_file` and `label_file` are printed: what they say was not put in.
     with_files: bool,
 }
 

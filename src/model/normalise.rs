@@ -8,6 +8,7 @@ mod implied;
 mod order;
 mod print;
 mod quirk;
+mod raw;
 
 #[cfg(test)]
 mod tests;
@@ -136,7 +137,9 @@ fn service(name: &str, entry: &Entry, context: &Context<'_>) -> Done {
             implied::service(service, span);
         }
     }
-    if !context.raw {
+    if context.raw {
+        node.as_map_mut().into_iter().for_each(raw::lengthen);
+    } else {
         node = cast::object(node, &SERVICE);
         if let Some(service) = node.as_map_mut() {
             if context.environment {

@@ -196,10 +196,16 @@ fn merge_mappings(into: &mut Mapping, from: Mapping, path: &NodePath, diagnostic
     }
 }
 
-/// Both as mappings if their forms differ, so that keys meet; two lists are appended and told apart later.
+/// Both as mappings if their forms differ, so that keys meet; two lists are appended and told apart later. A list with an
+/// item that is no text is appended to a mapping, too: as an item it is refused where the schema is checked.
 fn merge_pairs(base: Node, over: Node, path: &NodePath, diagnostics: &mut Diagnostics) -> Node {
-    if base.as_seq().is_some() && over.as_seq().is_some() {
-        return deep(base, over, path, diagnostics);
+    let is_bad = |items: &[Node]| items.iter().any(|item| item.as_str().is_none());
+    match (base.as_seq(), over.as_seq()) {
+        (Some(_), Some(_)) => return deep(base, over, path, diagnostics),
+        (None, Some(items)) if base.as_map().is_some() && is_bad(items) => {
+            return append(pairs_to_list(base), over, false, path, diagnostics);
+        }
+        _ => {}
     }
     let (mut base, mut over) = (pairs(base), pairs(over));
     let (Value::Map(into), Value::Map(from)) = (&mut base.value, &mut over.value) else {
@@ -221,6 +227,22 @@ fn pairs(node: Node) -> Node {
         value: Value::Map(mapping),
         ..node
     })
+}
+
+/// `key: value` as `key=value`, a key without a value as `key`.
+fn pairs_to_list(node: Node) -> Node {
+    let Value::Map(mapping) = &node.value else {
+        return node;
+    };
+    let items = mapping.iter().map(|(key, value)| {
+        let text = value.scalar_text().filter(|_| !value.is_null());
+        let pair = text.map_or_else(|| key.to_owned(), |text| format!("{key}={text}"));
+        value.with_value(Value::String(pair.into()))
+    });
+    Node {
+        value: Value::Seq(items.collect()),
+        ..node
+    }
 }
 
 fn names(node: Node, default: &dyn Fn(&Node) -> Node) -> Node {

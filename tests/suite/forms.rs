@@ -90,3 +90,38 @@ fn a_profile_without_a_name_is_on_while_none_is_asked_for() {
         "t\nu\n"
     );
 }
+
+#[test]
+fn a_number_is_no_pair_however_it_is_merged() {
+    for key in ["environment", "labels", "sysctls", "annotations"] {
+        let base = format!("services: {{s: {{image: i, {key}: {{A: b}}}}}}\n");
+        let over = format!("services: {{s: {{{key}: [1]}}}}\n");
+        let desk = Desk::new(&[("a.yaml", &base), ("b.yaml", &over)]);
+        let place = format!("b.yaml:1:{}", 19 + key.len());
+        desk.run("-f a.yaml -f b.yaml config")
+            .refuses(&[&place, "must be text, not the number 1"]);
+    }
+}
+
+#[test]
+fn a_secret_that_is_not_external_has_a_source() {
+    for secret in ["{external: false}", "{driver: d}", "{external: false, name: n}"] {
+        let file = format!("services: {{s: {{image: i}}}}\nsecrets: {{n: {secret}}}\n");
+        let desk = Desk::new(&[("compose.yaml", &file)]);
+        desk.run("config").refuses(&["neither `file` nor `environment`"]);
+        desk.run("config --no-consistency").success();
+    }
+}
+
+#[test]
+fn without_interpolation_the_files_of_a_service_are_printed() {
+    let text = "services: {s: {image: i, env_file: [e], label_file: l, environment: {A: $B}}}\n";
+    let desk = Desk::new(&[("compose.yaml", text), ("e", "E=1\n"), ("l", "L=1\n")]);
+    let service = &desk.run("config --no-interpolate --format json").project()["services"]["s"];
+    assert_eq!(service["env_file"][0]["path"], json!("$HOME/e"));
+    assert_eq!(service["label_file"], json!(["$HOME/l"]));
+    assert_eq!(service["environment"], json!({"A": "$B"}));
+    let service = &desk.run("config --format json").project()["services"]["s"];
+    assert_eq!(service.get("env_file"), None);
+    assert_eq!(service["environment"], json!({"A": "", "E": "1"}));
+}

@@ -129,7 +129,7 @@ fn resolve(pairs: &mut Mapping, lookup: &dyn Fn(&str) -> Option<String>) {
     }
 }
 
-fn build_of(service: &mut Mapping) -> Option<&mut Mapping> {
+pub(super) fn build_of(service: &mut Mapping) -> Option<&mut Mapping> {
     service.get_mut("build").and_then(Node::as_map_mut)
 }
 

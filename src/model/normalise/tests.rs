@@ -272,24 +272,40 @@ fn what_was_added_late_stands_where_it_belongs() {
     );
 }
 
+fn raw_tree(text: &str, implied: bool) -> String {
+    let context = Context {
+        raw: true,
+        implied,
+        ..context(&|_| None)
+    };
+    let (root, findings) = normalise(&parse(text), context);
+    assert!(!findings.has_errors(), "{findings:?}");
+    emit::json(&printed_raw(&root, View::Json)).to_string()
+}
+
 #[test]
 fn without_interpolation_the_file_is_printed_as_it_says_it() {
     let text = "services: {web: {image: '${I}', env_file: [./a, {path: ./b, required: false}], networks: {n: {x-p: 1}}, volumes_from: [db]}}\n";
-    let raw = |implied| {
-        let context = Context {
-            raw: true,
-            implied,
-            ..context(&|_| None)
-        };
-        let (root, findings) = normalise(&parse(text), context);
-        assert!(!findings.has_errors(), "{findings:?}");
-        emit::json(&printed_raw(&root, View::Json)).to_string()
-    };
     assert_eq!(
-        raw(false),
+        raw_tree(text, false),
         r#"{"services":{"web":{"env_file":[{"path":"./a","required":true},{"path":"./b","required":false}],"image":"${I}","networks":{"n":{"x-p":1}},"volumes_from":["db"]}}}"#
     );
-    let implied = raw(true);
+    let long = raw_tree(
+        "services: {web: {build: {context: ., ssh: [default, k=v], additional_contexts: ['c=docker-image://x'], provenance: false, sbom: '${S}'}, dns: 1.1.1.1, label_file: ./l, gpus: all, develop: {watch: [{path: a, action: rebuild, ignore: b}]}}}\n",
+        false,
+    );
+    for part in [
+        r#""ssh":{"default":null,"k":"v"}"#,
+        r#""additional_contexts":{"c":"docker-image://x"}"#,
+        r#""provenance":"false","sbom":"${S}""#,
+        r#""dns":["1.1.1.1"]"#,
+        r#""label_file":["./l"]"#,
+        r#""gpus":[{"count":"all"}]"#,
+        r#""ignore":["b"]"#,
+    ] {
+        assert!(long.contains(part), "{part} in {long}");
+    }
+    let implied = raw_tree(text, true);
     assert!(
         implied.starts_with(r#"{"name":"shop","#)
             && implied.contains(r#"{"condition":"service_started","required":true,"restart":false}"#),

@@ -118,14 +118,10 @@ fn file_snippet(object: &Fields<'_>, name: &str) -> String {
     snippet::yaml(&object.path().key("file"), file)
 }
 
-/// A driver may bring a secret's content, but no project can be made of that.
+/// A driver, or not being external, says nothing of where a secret's content is from: no project can be made of that.
 pub(super) fn secrets(file: &Fields<'_>, findings: &mut Diagnostics) {
     for (name, secret) in file.members("secrets") {
-        if secret.has("driver")
-            && !secret.flag("external")
-            && !secret.has("file")
-            && !secret.has("environment")
-        {
+        if !secret.flag("external") && !secret.has("file") && !secret.has("environment") {
             findings.push(
                 Diagnostic::error(
                     "no-source",

@@ -1,6 +1,7 @@
 //! Every contradiction has its code, and what is consistent has none.
 
 use super::*;
+use crate::model::consequence::independent;
 use crate::model::normalise::{Context, normalise};
 use crate::source::span::SourceMap;
 use crate::source::yaml;
@@ -23,7 +24,8 @@ fn codes(text: &str) -> Vec<&'static str> {
     let enabled = profile::enabled(&root, &[], &[]);
     findings.append(sources(&documents[0]));
     findings.append(parts(&root));
-    findings.append(consistency(&root, &enabled));
+    let inconsistent = consistency(&root, &enabled);
+    findings.append(independent(inconsistent, &findings, &root));
     findings.append(doubts(&root, &enabled));
     findings.iter().map(|finding| finding.code).collect()
 }
@@ -100,7 +102,7 @@ fn contradictions_are_found() {
 
 #[test]
 fn resources_say_where_they_come_from() {
-    let table: [(&str, &[&str]); 13] = [
+    let table: [(&str, &[&str]); 14] = [
         ("secrets: {s: {}}", &["no-source", "unused-resource"]),
         ("secrets: {s: {driver: d}}", &["no-source", "unused-resource"]),
         (
@@ -109,7 +111,8 @@ fn resources_say_where_they_come_from() {
         ),
         ("configs: {c: {content: a}}", &["unused-resource"]),
         ("configs: {c: {content: ''}}", &["unused-resource"]),
-        ("secrets: {s: {external: false}}", &["unused-resource"]),
+        ("secrets: {s: {external: false}}", &["no-source", "unused-resource"]),
+        ("configs: {c: {external: false}}", &["unused-resource"]),
         (
             "secrets: {s: {external: true, file: a}}",
             &["ignored-key", "unused-resource"],

@@ -48,6 +48,18 @@ fn service(base: &str, over: &str) -> String {
         .join("\n")
 }
 
+/// As an item of a list it has a place that can be named when it is refused.
+#[test]
+fn what_is_no_pair_stays_an_item_beside_those_of_a_mapping() {
+    insta::assert_snapshot!(service("environment: {A: 1, B: }", "environment: [C=2, 3]"), @r"
+    environment:
+      - A=1
+      - B
+      - C=2
+      - 3
+    ");
+}
+
 #[test]
 fn scalars_are_replaced_mappings_merged_and_lists_appended() {
     insta::assert_snapshot!(service("image: a\nuser: u\nsecurity_opt: [x]\ndeploy: {mode: global, replicas: 1}", "image: b\nuser:\nsecurity_opt: [x]\ndeploy: {replicas: 2}"), @r#"
