@@ -111,7 +111,10 @@ fn resources_say_where_they_come_from() {
         ),
         ("configs: {c: {content: a}}", &["unused-resource"]),
         ("configs: {c: {content: ''}}", &["unused-resource"]),
-        ("secrets: {s: {external: false}}", &["no-source", "unused-resource"]),
+        (
+            "secrets: {s: {external: false}}",
+            &["no-source", "unused-resource"],
+        ),
         ("configs: {c: {external: false}}", &["unused-resource"]),
         (
             "secrets: {s: {external: true, file: a}}",
