@@ -2,23 +2,28 @@
 //! The only file of this room that touches the disk, by [`Disk`].
 //! **Invariant:** every file that was read or looked for is in [`Loaded::watched`].
 
-use std::collections::BTreeMap;
+mod environment;
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexSet;
 
+use self::environment::project_environment;
+pub use self::environment::settings;
 use super::discover;
+use super::disk::Disk;
 use super::env::Environment;
 use super::home;
-use super::input;
 pub use super::name::NameOrigin;
 use super::name::{self, NameSource};
 use super::node::{Mapping, Node, VariableOrigin};
 use super::port_budget;
 use super::rebase::{self, Base};
-use super::remote::{Fetched, Remote, Remotes};
+use super::remote::{Remote, Remotes};
 use super::resolve::{Document, Files, Resolver, Scope};
 use super::span::SourceMap;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -248,89 +253,6 @@ fn fetch(files: &mut [PathBuf], options: &LoadOptions, resolver: &mut Resolver<'
     Some(())
 }
 
-/// What the environment files of the command line, or the `.env` beside it, say of `COMPOSE_*`: these count for all of a command
-/// as if the process had them (docker compose's `setEnvWithDotEnv`). What is wrong with the files is said when they are loaded.
-pub fn settings(options: &LoadOptions) -> BTreeMap<String, String> {
-    let mut disk = Disk::default();
-    let mut resolver = Resolver::new(&mut disk);
-    let mut environment = Environment::from_os(options.os_env.iter().cloned());
-    let directory = options.directory(&options.given_files());
-    project_environment(options, &directory, &mut resolver, &mut environment);
-    environment
-        .iter()
-        .filter(|(name, variable)| {
-            name.starts_with(SETTING) && matches!(variable.origin, VariableOrigin::File(_))
-        })
-        .map(|(name, variable)| (name.to_owned(), variable.value.clone()))
-        .collect()
-}
-
-/// How the names of variables begin that are docker compose's own.
-const SETTING: &str = "COMPOSE_";
-
-/// Fills the environment from `--env-file`, `COMPOSE_ENV_FILES` or the `.env` of `directory`; gives the files, strongest
-/// first.
-fn project_environment(
-    options: &LoadOptions,
-    directory: &Path,
-    resolver: &mut Resolver<'_>,
-    environment: &mut Environment,
-) -> Vec<PathBuf> {
-    let home = resolver.home.clone();
-    let here = Base {
-        directory: &options.cwd,
-        home: home.as_deref(),
-    };
-    let listed: Vec<PathBuf> = if options.env_files.is_empty() {
-        let list = options.os_variable("COMPOSE_ENV_FILES").unwrap_or_default();
-        let paths = list.split(',').filter(|path| !path.is_empty());
-        paths.map(|path| here.resolve(path)).collect()
-    } else {
-        let paths = options.env_files.iter();
-        paths.map(|path| here.resolve(&path.to_string_lossy())).collect()
-    };
-    if !listed.is_empty() {
-        let named: Vec<(PathBuf, Option<_>)> = listed.iter().map(|path| (path.clone(), None)).collect();
-        resolver.read_env_files(&named, environment);
-        return listed.into_iter().rev().collect();
-    }
-    let implied = directory.join(".env");
-    if is_disabled(options.os_variable(DISABLE), resolver) {
-        return Vec::new();
-    }
-    if !resolver.files.is_file(&implied) {
-        return vec![implied];
-    }
-    let mut found = environment.clone();
-    resolver.read_env_files(&[(implied.clone(), None)], &mut found);
-    // A file that switches itself off still has its say in what it says of docker compose's own variables.
-    let disabled = is_disabled(found.get(DISABLE), resolver);
-    for (name, variable) in found.iter() {
-        if !disabled || name.starts_with(SETTING) {
-            environment.fill(name, &variable.value, variable.origin.clone());
-        }
-    }
-    if disabled { Vec::new() } else { vec![implied] }
-}
-
-const DISABLE: &str = "COMPOSE_DISABLE_ENV_FILE";
-
-/// Whether `COMPOSE_DISABLE_ENV_FILE` says yes; a value that is neither yes nor no (Go's `strconv.ParseBool`) is an error.
-fn is_disabled(value: Option<&str>, resolver: &mut Resolver<'_>) -> bool {
-    match value {
-        Some("1" | "t" | "T" | "true" | "TRUE" | "True") => true,
-        None | Some("" | "0" | "f" | "F" | "false" | "FALSE" | "False") => false,
-        Some(other) => {
-            let error = Diagnostic::error(
-                "invalid-boolean",
-                format!("{DISABLE} is neither true nor false: `{other}`"),
-            );
-            resolver.diagnostics.push(error.help("write 1 or 0"));
-            false
-        }
-    }
-}
-
 fn project_name(
     options: &LoadOptions,
     documents: &[Document],
@@ -416,48 +338,3 @@ pub fn discovered(directory: &Path) -> (Vec<PathBuf>, Diagnostics) {
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Disk::default().read(path)
 }
-
-/// The file system and standard input, remembering what was asked of them.
-#[derive(Debug, Default)]
-struct Disk {
-    seen: IndexSet<PathBuf>,
-    remotes: Option<Arc<dyn Remotes>>,
-}
-
-impl Disk {
-    fn note(&mut self, path: &Path) {
-        if path != Path::new("-") && !self.seen.contains(path) {
-            self.seen.insert(path.to_owned());
-        }
-    }
-}
-
-impl Files for Disk {
-    fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
-        self.note(path);
-        if path == Path::new("-") {
-            input::bounded(io::stdin().lock())
-        } else {
-            input::read(path)
-        }
-    }
-
-    fn is_file(&mut self, path: &Path) -> bool {
-        self.note(path);
-        path.is_file()
-    }
-
-    fn is_directory(&mut self, path: &Path) -> bool {
-        path.is_dir()
-    }
-
-    fn fetch(&mut self, remote: &Remote) -> Result<Fetched, String> {
-        match &self.remotes {
-            Some(remotes) => remotes.fetch(remote),
-            None => Err("remote files are not fetched here".to_owned()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;
