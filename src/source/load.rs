@@ -1,5 +1,5 @@
 //! Flags, environment and a directory come in; the compose files they mean are found, read, resolved and merged.
-//! The only file of this room that touches the disk, by [`Disk`].
+//! The door of this room: only here the disk is touched, by [`Disk`].
 //! **Invariant:** every file that was read or looked for is in [`Loaded::watched`].
 
 mod environment;
