@@ -95,7 +95,11 @@ fn expand_service(service: &mut Mapping, path: &Trail<'_>, raw: bool, findings: 
         expand_list(
             ports,
             raw,
-            |item, at| port::expand(item, &path.key("ports").index(at)),
+            |item, at| match port::expand(item, &path.key("ports").index(at)) {
+                // What is no port yet is only looked at when variables were put in (compose-go).
+                Err(_) if raw && item.is_scalar() => Ok(vec![item.clone()]),
+                expanded => expanded,
+            },
             findings,
         );
     }

@@ -125,3 +125,33 @@ fn without_interpolation_the_files_of_a_service_are_printed() {
     assert_eq!(service.get("env_file"), None);
     assert_eq!(service["environment"], json!({"A": "", "E": "1"}));
 }
+
+#[test]
+fn what_only_lists_names_reads_no_files_of_services() {
+    let text = "services: {s: {image: i, env_file: nope, label_file: none, profiles: [p]}}\nvolumes: {v: }\n";
+    let desk = Desk::new(&[("compose.yaml", text)]);
+    for (flag, listed) in [
+        ("--services", "s\n"),
+        ("--images", "i\n"),
+        ("--profiles", "p\n"),
+        ("--networks", "default\n"),
+        ("--volumes", ""),
+        ("--variables", "NAME   REQUIRED   DEFAULT VALUE   ALTERNATE VALUE\n"),
+    ] {
+        let ran = desk.run(&format!("--profile p config {flag}")).success();
+        assert_eq!(ran.stdout, listed, "{flag}");
+    }
+    desk.run("--profile p config -q").refuses(&["nope"]);
+}
+
+#[test]
+fn variables_are_those_of_files_that_are_right_without_them() {
+    let listed = |service: &str| {
+        let text = format!("services: {{s: {{image: '${{A:-b}}', {service}}}}}\n");
+        Desk::new(&[("compose.yaml", &text)]).run("config --variables")
+    };
+    listed("prots: [1]").refuses(&["did you mean `ports`?"]);
+    listed("volumes: ['/foo::rw']").refuses(&["compose.yaml:1:"]);
+    let ran = listed("ports: ['80:eighty', '${P}:80'], depends_on: [none]").success();
+    assert_eq!(ran.stdout.lines().count(), 3, "{}", ran.stdout);
+}

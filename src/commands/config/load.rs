@@ -38,7 +38,8 @@ pub(super) fn load<T>(
         services: asked.to_vec(),
         normalise: !args.no_normalize,
         consistency: !args.no_consistency,
-        environment: !args.no_env_resolution,
+        // What only lists names reads no `env_file` (docker compose), which may be missing then.
+        environment: !(args.no_env_resolution || whole || args.images || args.only_profiles),
     });
     checked.sources.show_from(&context.cwd);
     if args.format == Some(Format::Json) && !args.no_interpolate {

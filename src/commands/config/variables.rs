@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::Format;
 use crate::commands::Context;
 use crate::error::CliError;
+use crate::model;
 use crate::source::load::LoadOptions;
 use crate::source::node::Value;
 use crate::source::{emit, template};
@@ -13,13 +14,17 @@ use crate::ui::table::Table;
 
 /// The variables of the files, as docker compose lists them; of one that is asked for several times, the most that is said.
 pub(super) fn text(context: &Context, format: Option<Format>) -> Result<String, CliError> {
-    let options = LoadOptions {
-        interpolate: false,
-        ..context.load_options()
-    };
-    let (loaded, findings, sources) = crate::source::load::load(&options);
-    let Some(mut loaded) = loaded.filter(|_| !findings.has_errors()) else {
-        return Err(CliError::findings(&findings, &sources));
+    let checked = model::check(&model::Options {
+        normalise: false,
+        consistency: false,
+        environment: false,
+        ..model::Options::new(LoadOptions {
+            interpolate: false,
+            ..context.load_options()
+        })
+    });
+    let Some(mut loaded) = checked.loaded.filter(|_| !checked.diagnostics.has_errors()) else {
+        return Err(CliError::findings(&checked.diagnostics, &checked.sources));
     };
     let mut all: BTreeMap<String, template::Asked> = BTreeMap::new();
     loaded.root.walk_mut(&mut |node| {
