@@ -8,7 +8,7 @@ mod document;
 mod extends;
 mod include;
 
-pub use self::document::Document;
+pub use self::document::{Document, again};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -119,9 +119,7 @@ impl<'a> Resolver<'a> {
         match self.read.get(path) {
             Some(Read::Again(documents)) => return documents.clone(),
             Some(Read::Once(file)) => {
-                // What there is to say of it was said.
-                let text = &self.sources.file(*file).text;
-                let (documents, _) = document::read(path, *file, text, &mut Diagnostics::new());
+                let documents = again(&self.sources, *file);
                 self.read.insert(path.to_owned(), Read::Again(documents.clone()));
                 return documents;
             }

@@ -82,6 +82,39 @@ fn a_path_that_is_not_there_is_answered_with_the_nearest() {
 }
 
 #[test]
+fn what_was_reset_is_answered_with_where() {
+    let desk = Desk::new(&[
+        (
+            "a.yaml",
+            "services:\n  web: {image: i, ports: ['80:80'], environment: {A: b, C: d}}\n  old: {image: j}\n",
+        ),
+        (
+            "b.yaml",
+            "services:\n  web:\n    ports: !reset []\n    environment: {A: !reset null}\n  old: !reset {}\n",
+        ),
+        ("c.yaml", "services: {web: {user: u}}\n"),
+    ]);
+    let asked = |path: &str| {
+        let line = format!("-f a.yaml -f b.yaml -f c.yaml config --explain {path}");
+        desk.run(&line).fails_with(1).stderr
+    };
+    for (path, place) in [
+        ("services.web.ports", "b.yaml:3:"),
+        ("services.web.ports[0].target", "b.yaml:3:"),
+        ("web.ports", "b.yaml:3:"),
+        ("services.web.environment.A", "b.yaml:4:"),
+        ("services.old.image", "b.yaml:5:"),
+        ("old", "b.yaml:5:"),
+    ] {
+        let said = asked(path);
+        let expected = format!("there is nothing at `{path}`: the `!reset` at {place}");
+        assert!(said.contains(&expected), "{said}");
+    }
+    let unset = asked("services.web.volumes");
+    assert!(!unset.contains("reset"), "{unset}");
+}
+
+#[test]
 fn a_variable_that_keeps_the_files_from_loading_can_be_asked_about() {
     let desk = Desk::new(&[
         (

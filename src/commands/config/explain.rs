@@ -57,7 +57,7 @@ fn values(context: &Context, args: &Args, asked: &str) -> Result<String, CliErro
     let selected = provenance::select(&accounts, path);
     let shown = Shown::new(&checked.sources, &context.cwd);
     if selected.is_empty() {
-        let absence = provenance::absence(path, &root, loaded);
+        let absence = provenance::absence(path, &root, loaded, &checked.sources);
         return Err(CliError::user(nothing_at(asked, &absence, &root, &shown)));
     }
     Ok(match args.format {
@@ -93,6 +93,10 @@ fn nothing_at(asked: &str, absence: &Absence, printed: &Node, shown: &Shown<'_>)
                 shown.place(*span)
             )
         }
+        Absence::Reset(span) => format!(
+            "there is nothing at `{asked}`: the `!reset` at {} removed it",
+            shown.place(*span)
+        ),
         Absence::Unknown { known, keys } if keys.is_empty() => {
             format!("there is nothing at `{asked}`: `{known}` has nothing below it")
         }

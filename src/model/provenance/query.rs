@@ -2,11 +2,12 @@
 //! **Invariant:** a path means a value or everything below it, never a part of a key.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::Account;
+use super::{Account, compose_files};
 use crate::diagnostic::nearest;
 use crate::source::load::Loaded;
-use crate::source::node::{Node, Value};
-use crate::source::span::Span;
+use crate::source::node::{Node, Tag, Value};
+use crate::source::resolve;
+use crate::source::span::{SourceMap, Span};
 
 /// The accounts at or below a path: `services.web`, `services.*.image`, `services.web.ports[0]`.
 pub fn select<'a, 'n>(accounts: &'a [Account<'n>], asked: &str) -> Vec<&'a Account<'n>> {
@@ -36,6 +37,8 @@ fn fits(asked: &str, path: &str) -> bool {
 pub enum Absence {
     /// It is written there, but `config` does not print it.
     Unprinted(Span),
+    /// The `!reset` here removed it, or something that it was in.
+    Reset(Span),
     /// There is no such path, but this one is near.
     Near(String),
     /// There is no such path; these are the keys where it leaves the tree.
@@ -48,11 +51,14 @@ pub enum Absence {
 }
 
 /// Why `asked` selects nothing of `printed`.
-pub fn absence(asked: &str, printed: &Node, loaded: &Loaded) -> Absence {
+pub fn absence(asked: &str, printed: &Node, loaded: &Loaded, sources: &SourceMap) -> Absence {
     if let Some(node) = at(&loaded.root, asked) {
         return Absence::Unprinted(node.span);
     }
     let in_services = format!("services.{asked}");
+    if let Some(place) = reset(&[asked, &in_services], loaded, sources) {
+        return Absence::Reset(place);
+    }
     if at(printed, &in_services).is_some() || at(&loaded.root, &in_services).is_some() {
         return Absence::Near(in_services);
     }
@@ -76,6 +82,26 @@ pub fn absence(asked: &str, printed: &Node, loaded: &Loaded) -> Absence {
         }
         None => Absence::Unknown { known, keys },
     }
+}
+
+/// The last `!reset` that the files write at one of the paths or above it; it leaves no trace in the merged tree.
+fn reset(paths: &[&str], loaded: &Loaded, sources: &SourceMap) -> Option<Span> {
+    let files = compose_files(loaded, sources).into_iter().rev();
+    let mut documents = files.flat_map(|file| resolve::again(sources, file).into_iter().rev());
+    documents.find_map(|document| {
+        let mut resets = paths.iter().filter_map(|path| reset_on_the_way(&document.node, path));
+        resets.next()
+    })
+}
+
+fn reset_on_the_way(root: &Node, path: &str) -> Option<Span> {
+    let (mut node, mut rest) = (root, path);
+    while node.tag != Some(Tag::Reset) {
+        let (child, length) = step(node, rest)?;
+        rest = &rest[length..];
+        node = child;
+    }
+    Some(node.span)
 }
 
 /// The node at a typed path.

@@ -372,7 +372,7 @@ fn a_path_that_means_nothing_is_answered_with_what_is_near() {
     let root = printed(outcome.normalised.clone().expect("a tree"), View::Yaml);
     let loaded = outcome.loaded.as_ref().expect("loaded");
     let near = |path: &str| {
-        let Absence::Near(near) = absence(path, &root, loaded) else {
+        let Absence::Near(near) = absence(path, &root, loaded, &outcome.sources) else {
             panic!("nothing is near {path}");
         };
         near
@@ -380,11 +380,11 @@ fn a_path_that_means_nothing_is_answered_with_what_is_near() {
     assert_eq!(near("services.wbe.image"), "services.web.image");
     assert_eq!(near("web.environment"), "services.web.environment");
     assert_eq!(near("services.web.prots[0]"), "services.web.ports[0]");
-    let Absence::Unprinted(place) = absence("services.web.env_file", &root, loaded) else {
+    let Absence::Unprinted(place) = absence("services.web.env_file", &root, loaded, &outcome.sources) else {
         panic!("it is written");
     };
     assert_eq!(outcome.sources.text(place), "web.env");
-    let Absence::Unknown { known, keys } = absence("services.zzzzzzz", &root, loaded) else {
+    let Absence::Unknown { known, keys } = absence("services.zzzzzzz", &root, loaded, &outcome.sources) else {
         panic!("it is nowhere");
     };
     assert_eq!((known.as_str(), keys.len()), ("services", 3));

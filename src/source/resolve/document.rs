@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::node::Node;
-use crate::source::span::FileId;
+use crate::source::span::{FileId, SourceMap};
 use crate::source::{toml, written, yaml};
 
 /// One document of a compose file.
@@ -20,6 +20,12 @@ pub struct Document {
 
 /// How many documents one file may have: each is checked as a file of its own.
 const MOST: usize = 10_000;
+
+/// The documents of a file that was read, as they are written; what there is to say of them was said.
+pub fn again(sources: &SourceMap, file: FileId) -> Vec<Document> {
+    let source = sources.file(file);
+    read(&source.path, file, &source.text, &mut Diagnostics::new()).0
+}
 
 /// The documents of a file that can be used, and whether all of it could be read; what is wrong is said.
 pub(super) fn read(
