@@ -136,7 +136,10 @@ fn what_only_lists_names_reads_no_files_of_services() {
         ("--profiles", "p\n"),
         ("--networks", "default\n"),
         ("--volumes", ""),
-        ("--variables", "NAME   REQUIRED   DEFAULT VALUE   ALTERNATE VALUE\n"),
+        (
+            "--variables",
+            "NAME   REQUIRED   DEFAULT VALUE   ALTERNATE VALUE\n",
+        ),
     ] {
         let ran = desk.run(&format!("--profile p config {flag}")).success();
         assert_eq!(ran.stdout, listed, "{flag}");

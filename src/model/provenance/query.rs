@@ -89,7 +89,9 @@ fn reset(paths: &[&str], loaded: &Loaded, sources: &SourceMap) -> Option<Span> {
     let files = compose_files(loaded, sources).into_iter().rev();
     let mut documents = files.flat_map(|file| resolve::again(sources, file).into_iter().rev());
     documents.find_map(|document| {
-        let mut resets = paths.iter().filter_map(|path| reset_on_the_way(&document.node, path));
+        let mut resets = paths
+            .iter()
+            .filter_map(|path| reset_on_the_way(&document.node, path));
         resets.next()
     })
 }

@@ -384,7 +384,8 @@ fn a_path_that_means_nothing_is_answered_with_what_is_near() {
         panic!("it is written");
     };
     assert_eq!(outcome.sources.text(place), "web.env");
-    let Absence::Unknown { known, keys } = absence("services.zzzzzzz", &root, loaded, &outcome.sources) else {
+    let Absence::Unknown { known, keys } = absence("services.zzzzzzz", &root, loaded, &outcome.sources)
+    else {
         panic!("it is nowhere");
     };
     assert_eq!((known.as_str(), keys.len()), ("services", 3));
