@@ -64,7 +64,7 @@ pub struct GlobalArgs {
     /// Include resources that no service uses.
     #[arg(long)]
     pub all_resources: bool,
-    /// Name containers with `_` instead of `-`.
+    /// Name images with `_` instead of `-` (`config` only, which then spells nothing out).
     #[arg(long)]
     pub compatibility: bool,
     /// Accepted as docker compose accepts it, where it does nothing either.

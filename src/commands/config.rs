@@ -164,7 +164,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         } else if args.is_plain() {
             Shown::Text(yaml_text(parts))
         } else {
-            Shown::Text(text(args, parts.whole()))
+            Shown::Text(text(context, args, parts.whole()))
         }
     })?;
     let text = match shown {
@@ -178,7 +178,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
                 Some(loaded) if args.environment => listing::environment(loaded),
                 // Profiles that are off count too, and normalisation leaves their services out.
                 Some(loaded) if args.only_profiles => lines(listing::profiles(&loaded.root)),
-                Some(_) | None => text(args, root),
+                Some(_) | None => text(context, args, root),
             }
         }
     };
@@ -188,7 +188,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     written
 }
 
-fn text(args: &Args, root: Node) -> String {
+fn text(context: &Context, args: &Args, root: Node) -> String {
     if args.only_services {
         return lines(listing::dependencies_first(&root));
     }
@@ -202,7 +202,7 @@ fn text(args: &Args, root: Node) -> String {
         return lines(listing::names(&root, section));
     }
     if args.images {
-        return lines(listing::images(&root));
+        return lines(listing::images(&root, if context.is_compatible() { '_' } else { '-' }));
     }
     let format = args.format.unwrap_or(Format::Yaml);
     let view = match format {

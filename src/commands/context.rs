@@ -100,8 +100,12 @@ impl Context {
             })?;
             self.globals.parallel = Some(count);
         }
-        self.globals.compatibility |= self.is_set("COMPOSE_COMPATIBILITY");
         Ok(())
+    }
+
+    /// Whether names are to have `_` where docker compose has `-`: by `--compatibility` or its variable.
+    pub fn is_compatible(&self) -> bool {
+        self.globals.compatibility || self.is_set("COMPOSE_COMPATIBILITY")
     }
 
     /// A variable that takes one of the values of a flag.

@@ -98,7 +98,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         print::out(concat!("rcompose version ", env!("CARGO_PKG_VERSION"), "\n"))?;
         return Ok(());
     }
-    refuse(&context)?;
+    refuse(&context, cli.command.as_ref())?;
     tell_unheeded(&context);
     let Some(command) = cli.command else {
         print::out(&Cli::command().render_long_help().to_string())?;
@@ -144,14 +144,14 @@ fn run(cli: Cli) -> Result<(), CliError> {
     }
 }
 
-/// Global flags that cannot be honoured.
-fn refuse(context: &Context) -> Result<(), CliError> {
+/// Global flags that cannot be honoured by a command.
+fn refuse(context: &Context, command: Option<&Command>) -> Result<(), CliError> {
     let globals = &context.globals;
     let refused = [
         (
-            globals.compatibility,
+            context.is_compatible() && !matches!(command, Some(Command::Config(_))),
             "--compatibility",
-            "containers are named with `-`; unset COMPOSE_COMPATIBILITY if that asks for it",
+            "containers and images are named with `-` (only `config` takes it); unset COMPOSE_COMPATIBILITY if that asks for it",
         ),
         (
             !globals.insecure_registry.is_empty(),

@@ -367,8 +367,27 @@ fn variables_that_stand_for_flags_count_from_the_process_and_from_the_env_file()
         let ran = run(desk.command(CONFIG).env(variable, "1")).success();
         ran.mentions(&[&format!("warning: {variable} changes nothing")]);
     }
-    run(desk.command(CONFIG).env("COMPOSE_COMPATIBILITY", "true")).refuses(&["COMPOSE_COMPATIBILITY"]);
-    run(desk.command(CONFIG).env("COMPOSE_COMPATIBILITY", "0")).success();
+    for command in ["plan", "up -d", "ps", "check"] {
+        run(desk.command(command).env("COMPOSE_COMPATIBILITY", "true")).refuses(&["COMPOSE_COMPATIBILITY"]);
+        desk.run(&format!("--compatibility {command}"))
+            .refuses(&["COMPOSE_COMPATIBILITY"]);
+    }
+    run(desk.command("check").env("COMPOSE_COMPATIBILITY", "0")).success();
+}
+
+/// As in docker compose, where the flag switches normalisation off, too, and the variable does not.
+#[test]
+fn config_takes_compatibility() {
+    let desk = Desk::new(&[("compose.yaml", "name: p\nservices: {a: {build: .}, b: {image: x}}\n")]);
+    let project = desk.run("--compatibility config --format json").project();
+    assert!(project["networks"].is_null(), "{project}");
+    assert!(project["services"]["a"]["build"]["dockerfile"].is_null(), "{project}");
+    let images = desk.run("--compatibility config --images").success().stdout;
+    assert_eq!(images, "p_a\nx\n");
+    let desk = desk.with("COMPOSE_COMPATIBILITY", "1");
+    assert_eq!(desk.run("config --images").success().stdout, "p_a\nx\n");
+    let project = desk.run("config --format json").project();
+    assert_eq!(project["networks"]["default"]["name"], "p_default");
 }
 
 #[test]

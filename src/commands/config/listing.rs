@@ -53,12 +53,13 @@ pub(super) fn dependencies_first(root: &Node) -> Vec<String> {
     order
 }
 
-/// The image of each service; one that is only built has the name its build gives.
-pub(super) fn images(root: &Node) -> Vec<String> {
+/// The image of each service; one that is only built has the name its build gives, with the separator between project and
+/// service.
+pub(super) fn images(root: &Node, separator: char) -> Vec<String> {
     let project = root.get("name").and_then(Node::as_str).unwrap_or_default();
     let image = |(name, service): (&str, &Node)| match service.get("image").and_then(Node::as_str) {
         Some(image) => image.to_owned(),
-        None => format!("{project}-{name}"),
+        None => format!("{project}{separator}{name}"),
     };
     services(root).map(image).collect()
 }

@@ -36,7 +36,8 @@ pub(super) fn load<T>(
             ..context.load_options()
         },
         services: asked.to_vec(),
-        normalise: !args.no_normalize,
+        // So it is in docker compose, of the flag and not of its variable.
+        normalise: !(args.no_normalize || context.globals.compatibility),
         consistency: !args.no_consistency,
         // What only lists names reads no `env_file` (docker compose), which may be missing then.
         environment: !(args.no_env_resolution || whole || args.images || args.only_profiles),
