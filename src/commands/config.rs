@@ -202,7 +202,10 @@ fn text(context: &Context, args: &Args, root: Node) -> String {
         return lines(listing::names(&root, section));
     }
     if args.images {
-        return lines(listing::images(&root, if context.is_compatible() { '_' } else { '-' }));
+        return lines(listing::images(
+            &root,
+            if context.is_compatible() { '_' } else { '-' },
+        ));
     }
     let format = args.format.unwrap_or(Format::Yaml);
     let view = match format {

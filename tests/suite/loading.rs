@@ -378,10 +378,16 @@ fn variables_that_stand_for_flags_count_from_the_process_and_from_the_env_file()
 /// As in docker compose, where the flag switches normalisation off, too, and the variable does not.
 #[test]
 fn config_takes_compatibility() {
-    let desk = Desk::new(&[("compose.yaml", "name: p\nservices: {a: {build: .}, b: {image: x}}\n")]);
+    let desk = Desk::new(&[(
+        "compose.yaml",
+        "name: p\nservices: {a: {build: .}, b: {image: x}}\n",
+    )]);
     let project = desk.run("--compatibility config --format json").project();
     assert!(project["networks"].is_null(), "{project}");
-    assert!(project["services"]["a"]["build"]["dockerfile"].is_null(), "{project}");
+    assert!(
+        project["services"]["a"]["build"]["dockerfile"].is_null(),
+        "{project}"
+    );
     let images = desk.run("--compatibility config --images").success().stdout;
     assert_eq!(images, "p_a\nx\n");
     let desk = desk.with("COMPOSE_COMPATIBILITY", "1");
