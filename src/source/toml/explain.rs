@@ -73,7 +73,12 @@ fn grammar(
         _ => "something else".to_owned(),
     });
     let words: Vec<String> = words.collect();
-    let mut message = description.to_owned();
+    // The parser's own words for it name its stack, not the file.
+    let mut message = if description.contains("recurs") {
+        "too many levels of nesting".to_owned()
+    } else {
+        description.to_owned()
+    };
     if !words.is_empty() {
         message = format!("{message}, expected {}", words.join(" or "));
     }
@@ -104,7 +109,7 @@ fn meaning(file: FileId, source: Source<'_>, events: &[Event], error: &TomlError
     let here = Span::new(file, range.start, range.end);
     let message = error.message().lines().next().unwrap_or("not valid TOML");
     if message.contains("recurs") {
-        return Diagnostic::error(CODE, format!("too many levels of nesting ({message})")).at(here);
+        return Diagnostic::error(CODE, "too many levels of nesting").at(here);
     }
     let written = text.get(range.clone()).unwrap_or_default();
     let Some(first) = first_place(source, events, range.start) else {

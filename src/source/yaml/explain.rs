@@ -177,6 +177,15 @@ fn describe(kind: &ErrorKind) -> (String, Option<&'static str>) {
         ErrorKind::MismatchedFlowCollectionEnd { open, close } => {
             return (format!("`{open}` is closed by `{close}`"), None);
         }
+        ErrorKind::UnexpectedCharacter { character } if character.is_control() => {
+            return (
+                format!(
+                    "the control character {} cannot stand here",
+                    character.escape_unicode()
+                ),
+                Some("remove it; in double quotes it can be written as an escape such as `\\0`"),
+            );
+        }
         ErrorKind::UnexpectedCharacter { character } => {
             return (format!("the character `{character}` cannot begin a value"), quote);
         }
