@@ -158,3 +158,22 @@ fn variables_are_those_of_files_that_are_right_without_them() {
     let ran = listed("ports: ['80:eighty', '${P}:80'], depends_on: [none]").success();
     assert_eq!(ran.stdout.lines().count(), 3, "{}", ran.stdout);
 }
+
+#[test]
+fn a_port_is_the_number_that_is_written_and_whole() {
+    let ports = |ports: &str| {
+        let text = format!("services: {{s: {{image: i, ports: [{ports}]}}}}\n");
+        Desk::new(&[("compose.yaml", &text)]).run("config --format json")
+    };
+    for port in ["0x50", "0o120", "80"] {
+        let project = ports(port).project();
+        assert_eq!(project["services"]["s"]["ports"][0]["target"], json!(80), "{port}");
+    }
+    ports("'0x50'").refuses(&["is not a port of the container"]);
+    let project = ports("{target: 80, published: 8080}").project();
+    assert_eq!(project["services"]["s"]["ports"][0]["published"], json!("8080"));
+    for port in ["80.0", "1e3", "1.5"] {
+        ports(&format!("{{target: 80, published: {port}}}"))
+            .refuses(&["ports[0].published must be a whole number or text"]);
+    }
+}

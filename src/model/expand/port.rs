@@ -16,9 +16,21 @@ pub(super) fn expand(item: &Node, path: &Trail<'_>) -> Result<Vec<Node>, Diagnos
         if let Some(ip) = long.get("host_ip").filter(|ip| ip.as_str() == Some("")) {
             return Err(Diagnostic::error("bad-port", format!("{path}: an empty host_ip")).at(ip.span));
         }
+        if let Some(port) = long.get("published")
+            && matches!(port.value, Value::Float(_))
+        {
+            let message = format!("{path}.published must be a whole number or text, not {}", port.describe());
+            return Err(Diagnostic::error("wrong-type", message)
+                .at(port.span)
+                .help("write the port without a point or exponent"));
+        }
         return Ok(vec![super::with_target(item, path, "target: 80")?]);
     }
-    let text = item.scalar_text().unwrap_or_default();
+    let text = match item.value {
+        // `0x50` is the number 80.
+        Value::Int(port) => port.to_string().into(),
+        _ => item.scalar_text().unwrap_or_default(),
+    };
     let refuse = |reason: String, help: &str| {
         Diagnostic::error("bad-port", format!("{path}: {reason}"))
             .at(item.span)
