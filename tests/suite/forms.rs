@@ -167,7 +167,11 @@ fn a_port_is_the_number_that_is_written_and_whole() {
     };
     for port in ["0x50", "0o120", "80"] {
         let project = ports(port).project();
-        assert_eq!(project["services"]["s"]["ports"][0]["target"], json!(80), "{port}");
+        assert_eq!(
+            project["services"]["s"]["ports"][0]["target"],
+            json!(80),
+            "{port}"
+        );
     }
     ports("'0x50'").refuses(&["is not a port of the container"]);
     let project = ports("{target: 80, published: 8080}").project();

@@ -19,7 +19,10 @@ pub(super) fn expand(item: &Node, path: &Trail<'_>) -> Result<Vec<Node>, Diagnos
         if let Some(port) = long.get("published")
             && matches!(port.value, Value::Float(_))
         {
-            let message = format!("{path}.published must be a whole number or text, not {}", port.describe());
+            let message = format!(
+                "{path}.published must be a whole number or text, not {}",
+                port.describe()
+            );
             return Err(Diagnostic::error("wrong-type", message)
                 .at(port.span)
                 .help("write the port without a point or exponent"));
