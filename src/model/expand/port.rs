@@ -10,30 +10,34 @@ use crate::source::path::Trail;
 
 const FORM: &str = "write `[HOST_IP:][HOST_PORT:]CONTAINER_PORT[/tcp|/udp]`, e.g. `\"8080:80\"`";
 
+/// What a long form cannot say.
+fn check_long(long: &Mapping, path: &Trail<'_>) -> Result<(), Diagnostic> {
+    if let Some(ip) = long.get("host_ip").filter(|ip| ip.as_str() == Some("")) {
+        return Err(Diagnostic::error("bad-port", format!("{path}: an empty host_ip")).at(ip.span));
+    }
+    if let Some(port) = long.get("published")
+        && matches!(port.value, Value::Float(_))
+    {
+        let message = format!(
+            "{path}.published must be a whole number or text, not {}",
+            port.describe()
+        );
+        return Err(Diagnostic::error("wrong-type", message)
+            .at(port.span)
+            .help("write the port without a point or exponent"));
+    }
+    Ok(())
+}
+
 /// The long forms of an entry; a long form stays as it is.
 pub(super) fn expand(item: &Node, path: &Trail<'_>) -> Result<Vec<Node>, Diagnostic> {
     if let Some(long) = item.as_map() {
-        if let Some(ip) = long.get("host_ip").filter(|ip| ip.as_str() == Some("")) {
-            return Err(Diagnostic::error("bad-port", format!("{path}: an empty host_ip")).at(ip.span));
-        }
-        if let Some(port) = long.get("published")
-            && matches!(port.value, Value::Float(_))
-        {
-            let message = format!(
-                "{path}.published must be a whole number or text, not {}",
-                port.describe()
-            );
-            return Err(Diagnostic::error("wrong-type", message)
-                .at(port.span)
-                .help("write the port without a point or exponent"));
-        }
+        check_long(long, path)?;
         return Ok(vec![super::with_target(item, path, "target: 80")?]);
     }
-    let text = match item.value {
-        // `0x50` is the number 80.
-        Value::Int(port) => port.to_string().into(),
-        _ => item.scalar_text().unwrap_or_default(),
-    };
+    // A bare `0x50` is the number 80.
+    let number = item.as_i64().map(|port| port.to_string().into());
+    let text = number.or_else(|| item.scalar_text()).unwrap_or_default();
     let refuse = |reason: String, help: &str| {
         Diagnostic::error("bad-port", format!("{path}: {reason}"))
             .at(item.span)
