@@ -18,10 +18,10 @@ use crate::ui::{print, report};
 ///
 /// # Errors
 /// All findings, rendered, when one is an error; a service that is not there.
-pub(super) fn load<T>(
+pub(super) fn load<T: Send>(
     context: &Context,
     args: &Args,
-    show: impl FnOnce(Parts<'_>) -> T,
+    show: impl FnOnce(Parts<'_>) -> T + Send,
 ) -> Result<(T, Checked), CliError> {
     // Lists of names are of the whole project, whatever services are given.
     let whole = args.only_services || args.volumes || args.networks || args.models;
