@@ -2,6 +2,8 @@
 //! **Invariant:** the results are those of one thread, which is all that little work gets.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::sync::OnceLock;
+
 use rayon::prelude::*;
 
 use super::node::{Entry, Mapping, Node, Text};
@@ -15,13 +17,19 @@ pub fn is_large(root: &Node) -> bool {
     services.is_some_and(|services| services.len() >= LARGE)
 }
 
+/// Whether threads could be started: where memory or their number is short, rayon would end the process.
+fn has_threads() -> bool {
+    static STARTED: OnceLock<bool> = OnceLock::new();
+    *STARTED.get_or_init(|| rayon::ThreadPoolBuilder::new().build_global().is_ok())
+}
+
 /// The results of both, of a large project found at the same time.
 pub fn beside<A: Send, B: Send>(
     large: bool,
     first: impl FnOnce() -> A + Send,
     second: impl FnOnce() -> B + Send,
 ) -> (A, B) {
-    if large {
+    if large && has_threads() {
         rayon::join(first, second)
     } else {
         (first(), second())
@@ -32,7 +40,7 @@ pub fn beside<A: Send, B: Send>(
 pub fn each<T: Send>(mapping: &mut Mapping, work: impl Fn(&str, &mut Node) -> T + Sync) -> Vec<T> {
     let work = |(name, entry): &mut (Text, Entry)| work(name, &mut entry.node);
     let entries = mapping.slots();
-    if entries.len() < LARGE {
+    if entries.len() < LARGE || !has_threads() {
         return entries.iter_mut().map(work).collect();
     }
     entries.par_iter_mut().with_min_len(LARGE).map(work).collect()
@@ -42,7 +50,7 @@ pub fn each<T: Send>(mapping: &mut Mapping, work: impl Fn(&str, &mut Node) -> T 
 pub fn each_of<'a, T: Send>(mapping: &'a Mapping, work: impl Fn(&'a str, &'a Entry) -> T + Sync) -> Vec<T> {
     let entries: Vec<(&str, &Entry)> = mapping.entries().collect();
     let work = |(name, entry)| work(name, entry);
-    if entries.len() < LARGE {
+    if entries.len() < LARGE || !has_threads() {
         return entries.into_iter().map(work).collect();
     }
     entries.into_par_iter().with_min_len(LARGE).map(work).collect()

@@ -1,5 +1,7 @@
 //! Too much of everything: a hundred thousand mistakes, or a few lines that stand for millions of things.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::{SERVICE, config, refused, yaml};
 
 /// `line` for each number up to `count`.
@@ -187,4 +189,36 @@ fn many_documents_and_files_are_looked_at_once_each() {
         said.contains("no such file") && said.contains("… and 1"),
         "{said:.2000}"
     );
+}
+
+/// Root's processes are not counted by this limit, so the program runs as nobody, from a copy that nobody may read.
+#[test]
+fn a_large_project_loads_where_no_thread_can_be_started() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(directory.path(), open).expect("opened");
+    let program = directory.path().join("rcompose");
+    std::fs::copy(env!("CARGO_BIN_EXE_rcompose"), &program).expect("copied");
+    let services = many(300, |at| format!("  s{at}: {{image: x}}\n"));
+    std::fs::write(
+        directory.path().join("compose.yaml"),
+        format!("services:\n{services}"),
+    )
+    .expect("written");
+    let output = std::process::Command::new("prlimit")
+        .args([
+            "--nproc=1:1",
+            "setpriv",
+            "--reuid=65534",
+            "--regid=65534",
+            "--clear-groups",
+        ])
+        .arg(&program)
+        .args(["config", "--services"])
+        .current_dir(directory.path())
+        .output()
+        .expect("started");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 300);
 }
