@@ -107,7 +107,7 @@ impl LocalRuntime {
             life = self.life(run)?;
         }
         match life {
-            Life::Orphaned(_) | Life::Unsettled(_) => self.adopt(run, name),
+            Life::Orphaned(_) | Life::Unsettled(_) => self.adopt_what_is_left(run, name),
             Life::Kept(_) | Life::Down(_) => Ok(()),
         }
     }

@@ -58,9 +58,14 @@ impl LocalRuntime {
         started
     }
 
-    /// Lets a new shim take over from one that was killed. What somebody else takes away meanwhile needs none any more.
+    /// Lets a new shim take over from one that was killed.
     pub(crate) fn adopt(&self, run: &Path, name: &str) -> Result<(), RuntimeError> {
-        let adopted = self.spawn_shim(run, Mode::Adopt, name);
+        self.spawn_shim(run, Mode::Adopt, name)
+    }
+
+    /// The same for those who only want nothing left without a shim: what somebody else takes away meanwhile needs none any more.
+    pub(crate) fn adopt_what_is_left(&self, run: &Path, name: &str) -> Result<(), RuntimeError> {
+        let adopted = self.adopt(run, name);
         // The directory goes file by file, so the new shim may have found only a part of it.
         let deadline = Instant::now() + REMOVAL;
         while adopted.is_err() {
@@ -98,7 +103,7 @@ impl LocalRuntime {
             match self.life(run)? {
                 Life::Down(_) => return Ok(None),
                 Life::Orphaned(_) | Life::Unsettled(_) => {
-                    self.adopt(run, name)?;
+                    self.adopt_what_is_left(run, name)?;
                     continue;
                 }
                 Life::Kept(_) => {}
@@ -196,7 +201,7 @@ impl LocalRuntime {
             }
         }
         match self.life(run)? {
-            Life::Orphaned(_) | Life::Unsettled(_) => self.adopt(run, name),
+            Life::Orphaned(_) | Life::Unsettled(_) => self.adopt_what_is_left(run, name),
             Life::Kept(_) | Life::Down(_) => Ok(()),
         }
     }
@@ -366,9 +371,10 @@ mod tests {
         // A shim that ends without a word, as one does whose directory is gone.
         let runtime = LocalRuntime::new(roots, Some(Path::new("/bin/false").to_owned()));
         let run = scratch.join("run/containers/0123456789ab");
-        runtime.adopt(&run, "web").unwrap();
+        assert!(runtime.adopt(&run, "web").is_err());
+        runtime.adopt_what_is_left(&run, "web").unwrap();
         std::fs::create_dir_all(&run).unwrap();
-        runtime.adopt(&run, "web").unwrap();
+        runtime.adopt_what_is_left(&run, "web").unwrap();
         std::fs::remove_dir_all(&scratch).unwrap();
     }
 }
