@@ -19,23 +19,39 @@ pub fn warn(root: &Node, diagnostics: &mut Diagnostics) {
     }
 }
 
-/// Warns of the paths of one service.
+/// Warns of the paths of one service: those that [`super::rebase::service`] changes.
 pub fn warn_service(service: &Node, diagnostics: &mut Diagnostics) {
-    let items = |node: Option<&'_ Node>| node.and_then(Node::as_seq).unwrap_or_default().to_vec();
-    for volume in items(service.get("volumes")) {
+    for volume in each(service.get("volumes")) {
         match volume.as_str().and_then(ShortVolume::parse) {
-            Some(short) => named(short.host_path(), &volume, diagnostics),
+            Some(short) => named(short.host_path(), volume, diagnostics),
             None => path(volume.get("source"), diagnostics),
         }
     }
-    for rule in items(service.get("develop").and_then(|develop| develop.get("watch"))) {
+    for key in ["env_file", "label_file"] {
+        for file in each(service.get(key)) {
+            path(file.get("path").or(Some(file)), diagnostics);
+        }
+    }
+    for rule in each(service.get("develop").and_then(|develop| develop.get("watch"))) {
         path(rule.get("path"), diagnostics);
     }
-    let build = service.get("build");
-    path(
-        build.and_then(|build| build.get("context").or(Some(build))),
-        diagnostics,
-    );
+    let Some(build) = service.get("build") else { return };
+    path(build.get("context").or(Some(build)), diagnostics);
+    for key in ["additional_contexts", "ssh"] {
+        let pairs = build.get(key);
+        for (_, value) in pairs.and_then(Node::as_map).into_iter().flat_map(Mapping::iter) {
+            path(Some(value), diagnostics);
+        }
+        for item in pairs.and_then(Node::as_seq).unwrap_or_default() {
+            let value = item.as_str().and_then(|pair| pair.split_once('='));
+            named(value.map(|(_, value)| value), item, diagnostics);
+        }
+    }
+}
+
+/// The items of a list, or one value.
+fn each(node: Option<&Node>) -> &[Node] {
+    node.map_or(&[], |node| node.as_seq().unwrap_or(std::slice::from_ref(node)))
 }
 
 fn members<'a>(root: &'a Node, section: &str) -> impl Iterator<Item = &'a Node> + use<'a> {
@@ -74,7 +90,7 @@ mod tests {
 
     #[test]
     fn only_a_home_with_a_name_is_doubtful() {
-        let text = "services:\n  a:\n    build: ~bob/a\n    volumes: ['~bob/b:/b', '~/c:/c', '~:/d', {type: bind, source: ~bob, target: /e}, 'v~:/f']\n    develop: {watch: [{path: ~bob/f}]}\n  b: {build: {context: ~bob/g}}\nsecrets: {s: {file: ~bob/h}, t: {file: ~/h}}\n";
+        let text = "services:\n  a:\n    build: ~bob/a\n    volumes: ['~bob/b:/b', '~/c:/c', '~:/d', {type: bind, source: ~bob, target: /e}, 'v~:/f']\n    env_file: [~bob/e, {path: ~bob/p}, ~/n]\n    develop: {watch: [{path: ~bob/f}]}\n  b: {label_file: ~bob/l, build: {context: ~bob/g, additional_contexts: {c: ~bob/c}, ssh: ['k=~bob/k', default]}}\nsecrets: {s: {file: ~bob/h}, t: {file: ~/h}}\n";
         let mut sources = SourceMap::new();
         let file = sources.add("compose.yaml", text);
         let mut said = Diagnostics::new();
@@ -86,7 +102,19 @@ mod tests {
             .collect();
         assert_eq!(
             places,
-            ["'~bob/b:/b'", "~bob", "~bob/f", "~bob/a", "~bob/g", "~bob/h"]
+            [
+                "'~bob/b:/b'",
+                "~bob",
+                "~bob/e",
+                "~bob/p",
+                "~bob/f",
+                "~bob/a",
+                "~bob/l",
+                "~bob/g",
+                "~bob/c",
+                "'k=~bob/k'",
+                "~bob/h"
+            ]
         );
     }
 }
