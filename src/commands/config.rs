@@ -91,31 +91,21 @@ pub struct Args {
 }
 
 impl Args {
+    /// Whether one list of what is in the project is printed.
+    fn lists(&self) -> bool {
+        self.only_services || self.volumes || self.networks || self.models || self.images
+    }
+
     /// Whether the project itself is printed, as YAML and with its variables.
     fn is_plain(&self) -> bool {
-        let lists = [
-            self.only_services,
-            self.volumes,
-            self.networks,
-            self.models,
-            self.images,
-        ];
         let is_yaml = matches!(self.format, None | Some(Format::Yaml));
-        is_yaml && !lists.contains(&true) && !self.lock_image_digests && !self.no_interpolate
+        is_yaml && !self.lists() && !self.lock_image_digests && !self.no_interpolate
     }
 
     /// Whether images are pinned; lists of names leave them as they are.
     fn pins(&self) -> bool {
-        let lists = [
-            self.only_services,
-            self.volumes,
-            self.networks,
-            self.models,
-            self.images,
-            self.only_profiles,
-            self.environment,
-        ];
-        (self.resolve_image_digests || self.lock_image_digests) && !lists.contains(&true)
+        let asked = self.resolve_image_digests || self.lock_image_digests;
+        asked && !self.lists() && !self.only_profiles && !self.environment
     }
 }
 

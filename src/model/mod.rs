@@ -1,5 +1,6 @@
 //! In: the merged tree of a project's files. Out: the typed [`Project`], which cannot be invalid.
-//! **Invariant:** only `load` does I/O; every value a later diagnostic may point at keeps its span.
+//! **Invariant:** only `load` and what it calls (`env_file`, `service_files`) reads, by way of `source`; every value a later
+//! diagnostic may point at keeps its span.
 
 pub mod build;
 mod cast;

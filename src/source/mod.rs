@@ -1,5 +1,6 @@
 //! From files to one tree: paths, flags and environment come in, a merged and interpolated [`node::Node`] goes out.
-//! **Invariant:** every scalar keeps the file and the bytes it was written at; only `load` touches the disk.
+//! **Invariant:** every scalar keeps the file and the bytes it was written at; only `load` touches the disk, by `disk`, `input`
+//! and `env`.
 
 pub mod canonical;
 pub mod comments;

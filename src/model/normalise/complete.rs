@@ -2,7 +2,7 @@
 //! goes out. **Invariant:** what was said stays as it was.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::implied::{default, each_item};
+use super::implied::{default, each_item, reserved};
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::span::Span;
 
@@ -75,12 +75,7 @@ fn block_limits(service: &mut Mapping) {
             });
         }
     }
-    let reserved = service
-        .get_mut("deploy")
-        .and_then(|deploy| deploy.as_map_mut()?.get_mut("resources"))
-        .and_then(|resources| resources.as_map_mut()?.get_mut("reservations"))
-        .and_then(|reservations| reservations.as_map_mut()?.get_mut("generic_resources"));
-    each_item(reserved, |resource, _| {
+    each_item(reserved(service, "generic_resources"), |resource, _| {
         let Some(spec) = resource.get_mut("discrete_resource_spec") else {
             return;
         };

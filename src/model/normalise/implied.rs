@@ -18,6 +18,15 @@ pub(super) fn each_item(list: Option<&mut Node>, mut change: impl FnMut(&mut Map
     }
 }
 
+/// What a service reserves of one kind.
+pub(super) fn reserved<'a>(service: &'a mut Mapping, kind: &str) -> Option<&'a mut Node> {
+    service
+        .get_mut("deploy")
+        .and_then(|deploy| deploy.as_map_mut()?.get_mut("resources"))
+        .and_then(|resources| resources.as_map_mut()?.get_mut("reservations"))
+        .and_then(|reservations| reservations.as_map_mut()?.get_mut(kind))
+}
+
 /// Puts a value under a key that is not there; keys are put in order again when printed.
 pub(super) fn default(mapping: &mut Mapping, key: &str, span: Span, value: Node) {
     if !mapping.contains_key(key) {
@@ -65,12 +74,7 @@ pub(super) fn defaults(service: &mut Mapping, directory: &str) {
         default(file, "required", span, required);
     });
     each_item(service.get_mut("gpus"), device_request);
-    let devices = service
-        .get_mut("deploy")
-        .and_then(|deploy| deploy.as_map_mut()?.get_mut("resources"))
-        .and_then(|resources| resources.as_map_mut()?.get_mut("reservations"))
-        .and_then(|reservations| reservations.as_map_mut()?.get_mut("devices"));
-    each_item(devices, device_request);
+    each_item(reserved(service, "devices"), device_request);
 }
 
 /// Name servers that a variable left empty are none.

@@ -2,7 +2,7 @@
 //! it prints such a tree. **Invariant:** what may still turn out to be something else stays as it is written.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::implied::{build_of, each_item};
+use super::implied::{build_of, each_item, reserved};
 use crate::source::canonical;
 use crate::source::implied::Implied;
 use crate::source::node::{Mapping, Node, Value};
@@ -22,12 +22,7 @@ pub(super) fn lengthen(service: &mut Mapping) {
         }
     });
     each_item(service.get_mut("gpus"), every_device);
-    let devices = service
-        .get_mut("deploy")
-        .and_then(|deploy| deploy.as_map_mut()?.get_mut("resources"))
-        .and_then(|resources| resources.as_map_mut()?.get_mut("reservations"))
-        .and_then(|reservations| reservations.as_map_mut()?.get_mut("devices"));
-    each_item(devices, every_device);
+    each_item(reserved(service, "devices"), every_device);
     let Some(build) = build_of(service) else { return };
     for key in ["provenance", "sbom"] {
         if let Some(attestation) = build.get_mut(key)
