@@ -11,6 +11,7 @@ mod tests;
 pub(super) use self::port::range;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::source::implied::Implied;
+use crate::source::longhand;
 use crate::source::node::{Mapping, Node, Value};
 use crate::source::path::Trail;
 
@@ -262,13 +263,7 @@ fn expand_gpus(gpus: &mut Node, path: &Trail<'_>, findings: &mut Diagnostics) {
             .at(gpus.span),
         );
     }
-    let mut request = Mapping::new();
-    request.insert(
-        "count",
-        gpus.span,
-        gpus.remade(Value::Int(-1)).implied_by(Implied::EveryDevice),
-    );
-    *gpus = gpus.remade(Value::Seq(vec![gpus.remade(Value::Map(request))]));
+    longhand::every_device(gpus);
 }
 
 fn check_hosts(hosts: &Node, path: &Trail<'_>, findings: &mut Diagnostics) {
@@ -323,22 +318,17 @@ fn check_environment(environment: &Node, path: &Trail<'_>, findings: &mut Diagno
 
 /// The legacy `external: {name: x}` is `external: true` and `name: x`.
 fn expand_external(resource: &mut Mapping, path: &Trail<'_>, findings: &mut Diagnostics) {
-    let Some(entry) = resource.entry("external").cloned() else {
+    let Some(legacy) = resource.get("external").and_then(Node::as_map) else {
         return;
     };
-    let Some(legacy) = entry.node.as_map() else { return };
     if let Some(name) = legacy.entry("name") {
-        if let Some(other) = resource.entry("name") {
-            if other.node != name.node {
-                findings.push(
-                    Diagnostic::error("conflicting-keys", format!("{path} has two names"))
-                        .label(name.node.span, "one here")
-                        .secondary(other.node.span, "another here")
-                        .help("keep `name:` and write `external: true`"),
-                );
-            }
-        } else {
-            resource.insert("name", name.key_span, name.node.clone());
+        if let Some(other) = resource.get("name").filter(|other| **other != name.node) {
+            findings.push(
+                Diagnostic::error("conflicting-keys", format!("{path} has two names"))
+                    .label(name.node.span, "one here")
+                    .secondary(other.span, "another here")
+                    .help("keep `name:` and write `external: true`"),
+            );
         }
         findings.push(
             Diagnostic::warning("deprecated-key", format!("{path}: `external.name` is deprecated"))
@@ -349,6 +339,5 @@ fn expand_external(resource: &mut Mapping, path: &Trail<'_>, findings: &mut Diag
                 )),
         );
     }
-    let external = entry.node.remade(Value::Bool(true)).implied_by(Implied::External);
-    resource.insert("external", entry.key_span, external);
+    longhand::legacy_external(resource);
 }

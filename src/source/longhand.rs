@@ -16,8 +16,14 @@ pub fn write(root: &mut Node, touched: Option<&Touched>) {
 }
 
 fn gpus(service: &mut Node) {
-    let gpus = service.as_map_mut().and_then(|service| service.get_mut("gpus"));
-    if let Some(gpus) = gpus.filter(|gpus| gpus.as_str() == Some("all")) {
+    if let Some(gpus) = service.as_map_mut().and_then(|service| service.get_mut("gpus")) {
+        every_device(gpus);
+    }
+}
+
+/// `all` as one request for every device; anything else as it is.
+pub fn every_device(gpus: &mut Node) {
+    if gpus.as_str() == Some("all") {
         let count = gpus.remade(Value::Int(-1)).implied_by(Implied::EveryDevice);
         let mut request = Mapping::new();
         request.insert("count", gpus.span, count);
@@ -26,9 +32,13 @@ fn gpus(service: &mut Node) {
 }
 
 fn external(resource: &mut Node) {
-    let Some(resource) = resource.as_map_mut() else {
-        return;
-    };
+    if let Some(resource) = resource.as_map_mut() {
+        legacy_external(resource);
+    }
+}
+
+/// `external: {name: x}` of a resource as `external: true` and, unless it has a name, `name: x`.
+pub fn legacy_external(resource: &mut Mapping) {
     let Some(entry) = resource.entry("external").cloned() else {
         return;
     };
