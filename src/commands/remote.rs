@@ -8,6 +8,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use rcompose_runtime::image_store::git::{Git, GitAddress};
 use rcompose_runtime::image_store::published::{published_digest, published_project};
 use rcompose_runtime::image_store::{Digest, Reference};
 
@@ -15,10 +16,6 @@ use super::image_source::registry_configuration;
 use crate::error::chain;
 use crate::source::remote::{Fetched, Remote, Remotes};
 use crate::ui::print;
-
-mod git;
-
-use git::Git;
 
 /// Fetches remote files; what a name stands for is asked once.
 #[derive(Debug)]
@@ -140,7 +137,8 @@ impl Remotes for RemoteFiles {
     fn fetch(&self, remote: &Remote) -> Result<Fetched, String> {
         let wanted = match remote {
             Remote::Artifact(name) => return self.artifact(name),
-            Remote::Git(wanted) => wanted,
+            Remote::Git(wanted) => GitAddress::parse(wanted)
+                .ok_or_else(|| "it is no address of a git repository".to_owned())??,
         };
         self.check_allowed("COMPOSE_EXPERIMENTAL_GIT_REMOTE")?;
         let git = Git::new(&self.environment);

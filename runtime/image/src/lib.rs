@@ -9,6 +9,7 @@ pub mod configuration;
 pub mod digest;
 mod download;
 pub mod error;
+pub mod git;
 mod image;
 pub mod image_config;
 pub mod layer_tar;

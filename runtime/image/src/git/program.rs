@@ -3,14 +3,19 @@
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How long one call of `git` may take.
 const PATIENCE: Duration = Duration::from_mins(3);
+/// The same where somebody watches it and may stop it.
+const LONG_PATIENCE: Duration = Duration::from_hours(1);
 /// Between two looks at it.
 const LOOK: Duration = Duration::from_millis(5);
 /// Variables that lead `git` to the repository of a hook that we may run in.
@@ -28,21 +33,34 @@ const FOREIGN: [&str; 9] = [
 
 /// The program with the environment it runs in.
 #[derive(Debug)]
-pub(super) struct Git<'a> {
+pub struct Git<'a> {
     environment: &'a [(String, String)],
     patience: Duration,
+    cancel: Option<&'a AtomicBool>,
 }
 
 impl<'a> Git<'a> {
-    pub(super) fn new(environment: &'a [(String, String)]) -> Self {
+    /// `git` is found, and finds its logins, with this environment.
+    pub fn new(environment: &'a [(String, String)]) -> Self {
         Self {
             environment,
             patience: PATIENCE,
+            cancel: None,
+        }
+    }
+
+    /// The same for a build: it may take as long as it needs, and ends when this is set.
+    #[must_use]
+    pub fn cancelled_by(self, cancel: &'a AtomicBool) -> Self {
+        Self {
+            patience: LONG_PATIENCE,
+            cancel: Some(cancel),
+            ..self
         }
     }
 
     /// The commit, or annotated tag, that a ref of a repository is at.
-    pub(super) fn resolve(&self, url: &str, reference: &str) -> Result<String, String> {
+    pub fn resolve(&self, url: &str, reference: &str) -> Result<String, String> {
         if is_hash(reference) {
             return Ok(reference.to_ascii_lowercase());
         }
@@ -59,7 +77,7 @@ impl<'a> Git<'a> {
     }
 
     /// The files of a commit in an empty directory. Submodules stay empty, as docker compose leaves them.
-    pub(super) fn check_out(&self, url: &str, commit: &str, directory: &Path) -> Result<(), String> {
+    pub fn check_out(&self, url: &str, commit: &str, directory: &Path) -> Result<(), String> {
         let steps: [&[&str]; 3] = [
             &["init", "--quiet", "."],
             &["fetch", "--quiet", "--depth=1", "--", url, commit],
@@ -74,8 +92,26 @@ impl<'a> Git<'a> {
         Ok(())
     }
 
+    /// Fetches the submodules of what was checked out, and theirs. `git` itself lets none of them be a path of this host.
+    pub fn submodules(&self, directory: &Path) -> Result<(), String> {
+        let arguments = [
+            "submodule",
+            "--quiet",
+            "update",
+            "--init",
+            "--recursive",
+            "--depth=1",
+        ];
+        let (status, text) = self.run(directory, &arguments)?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(said(&text))
+        }
+    }
+
     /// Whether what was checked out is this commit.
-    pub(super) fn expect(&self, directory: &Path, commit: &str) -> Result<(), String> {
+    pub fn expect(&self, directory: &Path, commit: &str) -> Result<(), String> {
         let (_, head) = self.run(directory, &["rev-parse", "HEAD"])?;
         if head.starts_with(&commit.to_ascii_lowercase()) {
             return Ok(());
@@ -113,9 +149,13 @@ impl<'a> Git<'a> {
         if !is_set("GIT_SSH") && !is_set("GIT_SSH_COMMAND") {
             command.env("GIT_SSH_COMMAND", "ssh -o ControlMaster=no -o BatchMode=yes");
         }
+        if self.cancel.is_some() {
+            // A group of its own, so that what `git` starts ends with it.
+            command.process_group(0);
+        }
         let child = command
             .spawn()
-            .map_err(|error| format!("cannot start `git`: {error}; it fetches remote compose files"))?;
+            .map_err(|error| format!("cannot start `git`: {error}; it fetches what lies in repositories"))?;
         let status = self.wait(child)?;
         let mut bytes = Vec::new();
         output
@@ -130,12 +170,13 @@ impl<'a> Git<'a> {
         loop {
             match child.try_wait() {
                 Ok(Some(status)) => return Ok(status),
+                Ok(None) if self.cancel.is_some_and(|cancel| cancel.load(Ordering::Relaxed)) => {
+                    self.end(&mut child)?;
+                    return Err("cancelled".to_owned());
+                }
                 Ok(None) if Instant::now() < end => std::thread::sleep(LOOK),
                 Ok(None) => {
-                    child
-                        .kill()
-                        .and_then(|()| child.wait())
-                        .map_err(|error| format!("cannot end `git`: {error}"))?;
+                    self.end(&mut child)?;
                     return Err(format!(
                         "git took longer than {} seconds",
                         self.patience.as_secs()
@@ -144,6 +185,19 @@ impl<'a> Git<'a> {
                 Err(error) => return Err(format!("cannot wait for `git`: {error}")),
             }
         }
+    }
+
+    fn end(&self, child: &mut Child) -> Result<(), String> {
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        if let Some(group) = group.filter(|_| self.cancel.is_some()) {
+            // It may have ended this very moment; the wait below tells.
+            kill_process_group(group, Signal::KILL).unwrap_or_default();
+        }
+        child
+            .kill()
+            .and_then(|()| child.wait())
+            .map(drop)
+            .map_err(|error| format!("cannot end `git`: {error}"))
     }
 }
 
@@ -246,5 +300,25 @@ mod tests {
         let failed = git.resolve("https://h.example/r.git", "main");
         assert!(failed.is_err_and(|why| why.contains("longer than")));
         assert!(start.elapsed() < Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_cancelled_git_ends_with_all_it_started() {
+        let (directory, path) = program("sleep 60 & echo $! > \"$(dirname \"$0\")/child\"; wait");
+        let environment = vec![path];
+        let cancel = AtomicBool::new(false);
+        let git = Git::new(&environment).cancelled_by(&cancel);
+        let child = directory.path().join("child");
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| git.resolve("https://h.example/r.git", "main"));
+            while !std::fs::read_to_string(&child).is_ok_and(|text| text.ends_with('\n')) {
+                std::thread::sleep(LOOK);
+            }
+            cancel.store(true, Ordering::Relaxed);
+            assert_eq!(asked.join().expect("thread"), Err("cancelled".to_owned()));
+        });
+        let pid = std::fs::read_to_string(&child).expect("pid");
+        let state = std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
     }
 }
