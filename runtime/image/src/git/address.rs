@@ -190,7 +190,12 @@ fn clean(path: &Path) -> PathBuf {
             Component::ParentDir if matches!(clean.components().next_back(), Some(Component::Normal(_))) => {
                 clean.pop();
             }
-            other => clean.push(other),
+            other @ (Component::Prefix(_)
+            | Component::RootDir
+            | Component::ParentDir
+            | Component::Normal(_)) => {
+                clean.push(other);
+            }
         }
     }
     if clean.as_os_str().is_empty() {
