@@ -7,8 +7,10 @@ mod change;
 mod configure;
 mod copy;
 mod copy_step;
+mod destination;
 pub mod dockerfile;
 pub mod expand;
+mod file_batch;
 mod fingerprint;
 mod identity;
 pub mod ignore;
@@ -24,6 +26,7 @@ mod stubs;
 mod transfer;
 mod unpack_step;
 mod workdir_step;
+mod written;
 
 pub use builder::build;
 pub use change::change;

@@ -8,12 +8,14 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use globset::GlobBuilder;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
+use super::destination::Destination;
 use super::fingerprint::Fingerprint;
 use super::ignore::PatternList;
 use super::overlay::Tree;
 use super::transfer::{Entry, Manner, Transfer, names};
+use super::written::Attributes;
 
 /// What is copied where.
 pub(crate) struct Copying<'a> {
@@ -162,7 +164,7 @@ impl Copying<'_> {
     }
 
     /// Copies into the tree.
-    pub(crate) fn copy(&self, into: &Tree) -> Result<(), String> {
+    pub(crate) fn copy(&self, into: &Destination) -> Result<(), String> {
         let found = self.find()?;
         let named_directory = self.destination.ends_with('/') || self.destination.ends_with("/.");
         if self.sources.len() > 1 && !named_directory && !self.parents {
@@ -182,11 +184,11 @@ impl Copying<'_> {
     fn copy_one(
         &self,
         found: &Found,
-        into: &Tree,
+        into: &Destination,
         destination: &Path,
         named_directory: bool,
     ) -> io::Result<()> {
-        let mut transfer = Transfer::new(&self.manner, self.left_out(found));
+        let transfer = Transfer::new(&self.manner, self.left_out(found));
         let destination = match (self.parents, found.directory) {
             (false, _) => destination.to_owned(),
             (true, true) => destination.join(&found.path),
@@ -194,8 +196,8 @@ impl Copying<'_> {
         };
         if found.directory {
             let from = self.from.open(&found.path, OFlags::DIRECTORY)?;
-            let target = directory(into, &destination, &self.manner)?;
-            return transfer.children(from.as_fd(), &found.path, target.as_fd());
+            let target = into.directory(&destination, &self.manner)?;
+            return transfer.copy_children(from.as_fd(), &found.path, &target);
         }
         let (from, name) = self.real_file(&found.path)?;
         let entry = Entry {
@@ -204,14 +206,14 @@ impl Copying<'_> {
             path: &found.path,
         };
         let base = found.path.file_name().unwrap_or_default();
-        if named_directory || self.parents || is_directory(into, &destination) {
-            let target = directory(into, &destination, &self.manner)?;
-            return transfer.entry(&entry, target.as_fd(), base);
+        if named_directory || self.parents || into.is_directory(&destination) {
+            let target = into.directory(&destination, &self.manner)?;
+            return transfer.copy_entry(&entry, &target, base);
         }
         // A link at the destination is followed.
-        let destination = resolve_link(into, &destination)?;
-        let target = directory(into, &parent(&destination), &self.manner)?;
-        transfer.entry(&entry, target.as_fd(), destination.file_name().unwrap_or(base))
+        let destination = into.resolve(&destination)?;
+        let target = into.directory(&parent(&destination), &self.manner)?;
+        transfer.copy_entry(&entry, &target, destination.file_name().unwrap_or(base))
     }
 
     /// The directory and name of the file that a path means once links are followed.
@@ -224,72 +226,39 @@ impl Copying<'_> {
 
 /// Writes a file with this content (a heredoc of COPY).
 pub(crate) fn write_file(
-    into: &Tree,
+    into: &Destination,
     destination: &str,
     name: &str,
     content: &[u8],
     manner: &Manner,
 ) -> Result<(), String> {
-    let failed = |error: io::Error| format!("cannot write `{name}`: {error}");
-    let clean_path = PathBuf::from("/").join(clean(destination));
-    let path = if destination.ends_with('/') || is_directory(into, &clean_path) {
-        clean_path.join(name)
-    } else {
-        clean_path
+    let write = || {
+        let clean_path = PathBuf::from("/").join(clean(destination));
+        let path = if destination.ends_with('/') || into.is_directory(&clean_path) {
+            clean_path.join(name)
+        } else {
+            into.resolve(&clean_path)?
+        };
+        let target = into.directory(&parent(&path), manner)?;
+        let file_name = path.file_name().unwrap_or(OsStr::new(name));
+        target.make_room(file_name)?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&target.upper, file_name, flags, Mode::from_raw_mode(0o600))?;
+        let mut file = std::fs::File::from(file);
+        io::Write::write_all(&mut file, content)?;
+        let (uid, gid) = manner.owner.unwrap_or((0, 0));
+        let attributes = Attributes {
+            uid,
+            gid,
+            mode: manner.mode.unwrap_or(0o644),
+            modified: None,
+        };
+        attributes.apply(file.as_fd())
     };
-    let target = directory(into, &parent(&path), manner).map_err(failed)?;
-    let file_name = path.file_name().unwrap_or(OsStr::new(name));
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(&target, file_name, flags, Mode::from_raw_mode(0o644))
-        .map_err(|errno| failed(errno.into()))?;
-    io::Write::write_all(&mut std::fs::File::from(file), content).map_err(failed)?;
-    let (uid, gid) = manner.owner.unwrap_or((0, 0));
-    rustix::fs::chownat(
-        &target,
-        file_name,
-        Some(Uid::from_raw(uid)),
-        Some(Gid::from_raw(gid)),
-        AtFlags::empty(),
-    )
-    .map_err(|errno| failed(errno.into()))?;
-    let mode = Mode::from_raw_mode(manner.mode.unwrap_or(0o644));
-    rustix::fs::chmodat(&target, file_name, mode, AtFlags::empty()).map_err(|errno| failed(errno.into()))
+    write().map_err(|error: io::Error| format!("cannot write `{name}`: {error}"))
 }
 
-/// Opens a directory of the tree; it and its parents are made when missing.
-pub(crate) fn directory(tree: &Tree, path: &Path, manner: &Manner) -> io::Result<OwnedFd> {
-    match tree.open(path, OFlags::DIRECTORY) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        opened => return opened,
-    }
-    let mut so_far = PathBuf::from("/");
-    let mut current = tree.open(&so_far, OFlags::DIRECTORY)?;
-    for component in path.components() {
-        let Component::Normal(part) = component else {
-            continue;
-        };
-        so_far.push(part);
-        current = match tree.open(&so_far, OFlags::DIRECTORY) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let (uid, gid) = manner.owner.unwrap_or((0, 0));
-                let mode = manner.mode.map_or(0o755, |mode| mode & 0o777);
-                rustix::fs::mkdirat(&current, part, Mode::from_raw_mode(mode))?;
-                rustix::fs::chmodat(&current, part, Mode::from_raw_mode(mode), AtFlags::empty())?;
-                rustix::fs::chownat(
-                    &current,
-                    part,
-                    Some(Uid::from_raw(uid)),
-                    Some(Gid::from_raw(gid)),
-                    AtFlags::empty(),
-                )?;
-                tree.open(&so_far, OFlags::DIRECTORY)?
-            }
-            opened => opened?,
-        };
-    }
-    Ok(current)
-}
-
+/// Whether the path is a directory, links followed.
 pub(crate) fn is_directory(tree: &Tree, path: &Path) -> bool {
     tree.open(path, OFlags::PATH | OFlags::DIRECTORY).is_ok()
 }
@@ -380,7 +349,7 @@ mod tests {
         ) -> Result<String, String> {
             let (from, into) = (
                 Tree::directory(self.context.path()).expect("tree"),
-                Tree::directory(self.image.path()).expect("tree"),
+                Destination::new(&[], self.image.path()).expect("tree"),
             );
             let (ignore, exclude) = (
                 PatternList::parse(ignore).expect("patterns"),

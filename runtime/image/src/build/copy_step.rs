@@ -7,6 +7,7 @@ use rustix::fs::OFlags;
 
 use super::builder::{Build, at_line};
 use super::copy::{Copying, clean, is_directory, write_file};
+use super::destination::Destination;
 use super::dockerfile::{Copy, Located};
 use super::expand::{expand, expand_only};
 use super::fingerprint::Fingerprint;
@@ -144,14 +145,15 @@ pub(super) fn copy(
         number,
         &key.finish(),
         &mut |directories: &LayerDirectories| {
-            let into = Tree::writable(&directories.lower, directories.upper(), directories.work())
-                .map_err(|error| failed(format!("cannot open the image: {error}")))?;
-            let owner = words
-                .chown
-                .as_deref()
-                .map(|text| identity::owner(text, &into))
-                .transpose()
-                .map_err(failed)?;
+            let unreadable = |error| failed(format!("cannot open the image: {error}"));
+            let into = Destination::new(&directories.lower, directories.upper()).map_err(unreadable)?;
+            let owner = match &words.chown {
+                Some(text) => {
+                    let image = Tree::image(&directories.lower, directories.upper()).map_err(unreadable)?;
+                    Some(identity::owner(text, &image).map_err(failed)?)
+                }
+                None => None,
+            };
             let mut plain = copying(owner);
             let mut rest = Vec::new();
             for source in plain.sources {
@@ -204,7 +206,7 @@ fn unpack_archive(
     build: &Build<'_>,
     from: &Tree,
     source: &str,
-    into: &Tree,
+    into: &Destination,
     destination: &str,
     owner: Option<(u32, u32)>,
 ) -> Result<bool, String> {

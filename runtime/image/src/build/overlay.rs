@@ -1,4 +1,4 @@
-//! In: layers and an upper directory. Out: their merged tree as a detached mount: a descriptor that no path of the host leads to.
+//! In: layers. Out: their merged tree to read from, as a detached mount: a descriptor that no path of the host leads to.
 //! **Invariant:** every path below it is resolved by openat2 inside it; nothing is ever mounted where others see it.
 
 use std::io;
@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string,
-    fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_string, fsmount, fsopen,
 };
 
 /// Inside the tree whatever links say.
@@ -19,12 +18,12 @@ pub(crate) const INSIDE: ResolveFlags = ResolveFlags::IN_ROOT.union(ResolveFlags
 pub(crate) struct Tree(OwnedFd);
 
 impl Tree {
-    /// Layers (top-most first) under `upper`, which receives every change. Without layers the tree is `upper` itself.
-    pub(crate) fn writable(lower: &[PathBuf], upper: &Path, work: &Path) -> io::Result<Self> {
-        if lower.is_empty() {
-            return Ok(Self(open_directory(upper)?));
+    /// What a step starts from: its layers (top-most first), or the empty directory of its changes when there is none.
+    pub(crate) fn image(lower: &[PathBuf], upper: &Path) -> io::Result<Self> {
+        match lower {
+            [] => Ok(Self(open_directory(upper)?)),
+            layers => Self::readable(layers),
         }
-        overlay(lower, Some((upper, work))).map(Self)
     }
 
     /// Layers (top-most first) to read from.
@@ -32,7 +31,7 @@ impl Tree {
         match lower {
             [] => Err(io::ErrorKind::NotFound.into()),
             [single] => Ok(Self(open_directory(single)?)),
-            several => overlay(several, None).map(Self),
+            several => overlay(several).map(Self),
         }
     }
 
@@ -70,20 +69,12 @@ fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     )?)
 }
 
-fn overlay(lower: &[PathBuf], upper: Option<(&Path, &Path)>) -> io::Result<OwnedFd> {
+fn overlay(lower: &[PathBuf]) -> io::Result<OwnedFd> {
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let context = context.as_fd();
     for layer in lower {
         // One option a layer, so that no path is ever split at `:` (Linux 6.5).
         fsconfig_set_string(context, "lowerdir+", layer)?;
-    }
-    if let Some((upper, work)) = upper {
-        fsconfig_set_string(context, "upperdir", upper)?;
-        fsconfig_set_string(context, "workdir", work)?;
-        // The upper directory becomes a layer of its own: it must not refer to the ones below it.
-        fsconfig_set_string(context, "redirect_dir", "off")?;
-        fsconfig_set_string(context, "metacopy", "off")?;
-        fsconfig_set_flag(context, "volatile")?;
     }
     fsconfig_create(context)?;
     Ok(fsmount(

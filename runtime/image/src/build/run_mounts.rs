@@ -7,6 +7,7 @@ use rustix::fs::OFlags;
 
 use super::builder::Build;
 use super::copy::{Copying, clean};
+use super::destination::Destination;
 use super::dockerfile::{Mount, MountKind};
 use super::ignore::PatternList;
 use super::overlay::Tree;
@@ -140,7 +141,7 @@ fn bind(
     }
     // A copy: what the .dockerignore leaves out stays invisible, and writes are thrown away.
     let scratch = build.store.prepare_layer().map_err(|error| error.to_string())?;
-    let into = Tree::directory(scratch.path()).map_err(|error| error.to_string())?;
+    let into = Destination::new(&[], scratch.path()).map_err(|error| error.to_string())?;
     with_source(build, mount, stage, &mut |copying| {
         copying.copy(&into).map(|()| String::new())
     })?;
@@ -189,7 +190,7 @@ fn cache(
         fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(mode))
             .map_err(failed)?;
         if mount.from.is_some() {
-            let into = Tree::directory(&directory).map_err(failed)?;
+            let into = Destination::new(&[], &directory).map_err(failed)?;
             with_source(build, mount, stage, &mut |copying| {
                 copying.copy(&into).map(|()| String::new())
             })?;

@@ -1,19 +1,26 @@
 //! In: an entry of one tree, a place in another. Out: the entry there: content, mode, owner, times, attributes and hard links.
+//! Directories are walked by one thread; the files in them are copied by as many as there are processors.
 //! **Invariant:** relative to descriptors on both sides; a link is copied, never followed.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr};
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use rustix::fs::{
-    AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags, makedev,
-};
+use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, makedev};
 
+use super::destination::Place;
+use super::file_batch::{PendingFile, copy_files};
 use super::ignore::PatternList;
+use super::written::{Attributes, both, copy_xattrs, modified};
+
+/// Files that are collected before they are copied together.
+const BATCH: usize = 512;
+/// Directories held open at most for the files in them.
+const OPEN_DIRECTORIES: usize = 64;
 
 /// How entries change on the way.
 #[derive(Debug, Clone, Default)]
@@ -35,8 +42,15 @@ impl Manner {
         }
     }
 
-    fn mode_of(&self, status: &Stat) -> u32 {
-        self.mode.unwrap_or(status.st_mode & 0o7777)
+    /// What a copy of such a file is given.
+    pub(crate) fn attributes(&self, status: &Stat) -> Attributes {
+        let (uid, gid) = self.owner_of(status);
+        Attributes {
+            uid,
+            gid,
+            mode: self.mode.unwrap_or(status.st_mode & 0o7777),
+            modified: Some(modified(status)),
+        }
     }
 }
 
@@ -46,6 +60,10 @@ pub(crate) struct Transfer<'a> {
     /// Paths left out, relative to what `left_out` is asked with.
     left_out: Vec<(PathBuf, &'a PatternList)>,
     linked: BTreeMap<(u64, u64), (OwnedFd, CString)>,
+    /// Files still to be copied.
+    files: Vec<PendingFile>,
+    /// Directories that are complete but for those files: their times change until then.
+    left: Vec<(Arc<Place>, Attributes)>,
 }
 
 /// An entry of the source: its directory, its name, and its path for patterns.
@@ -55,6 +73,12 @@ pub(crate) struct Entry<'a> {
     pub(crate) path: &'a Path,
 }
 
+/// A directory of the source, open as long as files of it are to be copied.
+struct Source {
+    directory: Arc<OwnedFd>,
+    path: PathBuf,
+}
+
 impl<'a> Transfer<'a> {
     /// A copying; `left_out` are lists with the directory that their patterns are relative to.
     pub(crate) fn new(manner: &'a Manner, left_out: Vec<(PathBuf, &'a PatternList)>) -> Self {
@@ -62,6 +86,8 @@ impl<'a> Transfer<'a> {
             manner,
             left_out,
             linked: BTreeMap::new(),
+            files: Vec::new(),
+            left: Vec::new(),
         }
     }
 
@@ -84,183 +110,217 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    /// Copies one entry to `name` in `target`; what is there is replaced, a directory is merged.
-    pub(crate) fn entry(
+    /// Copies one entry to `name` in `into`; what is there is replaced, a directory is merged.
+    pub(crate) fn copy_entry(mut self, source: &Entry<'_>, into: &Place, name: &OsStr) -> io::Result<()> {
+        let from = Source {
+            directory: Arc::new(source.directory.try_clone_to_owned()?),
+            path: source.path.parent().map(Path::to_owned).unwrap_or_default(),
+        };
+        self.entry(
+            &from,
+            source.name,
+            source.path.to_owned(),
+            &Arc::new(into.again()?),
+            name,
+        )?;
+        self.flush()
+    }
+
+    /// Copies everything in a directory into another.
+    pub(crate) fn copy_children(mut self, from: BorrowedFd<'_>, path: &Path, into: &Place) -> io::Result<()> {
+        let from = Source {
+            directory: Arc::new(from.try_clone_to_owned()?),
+            path: path.to_owned(),
+        };
+        self.children(&from, &Arc::new(into.again()?))?;
+        self.flush()
+    }
+
+    fn entry(
         &mut self,
-        source: &Entry<'_>,
-        target: BorrowedFd<'_>,
+        from: &Source,
         name: &OsStr,
+        path: PathBuf,
+        into: &Arc<Place>,
+        new_name: &OsStr,
     ) -> io::Result<()> {
-        let status = rustix::fs::statat(source.directory, source.name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let status = rustix::fs::statat(&from.directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let kind = FileType::from_raw_mode(status.st_mode);
         if kind == FileType::Directory {
-            if self.prunes(source.path) {
+            if self.prunes(&path) {
                 return Ok(());
             }
-            return self.directory(source, &status, target, name);
+            return self.directory(from, name, path, &status, into, new_name);
         }
-        if self.leaves_out(source.path) {
+        if self.leaves_out(&path) {
             return Ok(());
         }
-        make_room(target, name)?;
-        if status.st_nlink > 1
-            && kind != FileType::Symlink
-            && let Some((directory, first)) = self.linked.get(&(status.st_dev, status.st_ino))
+        if kind == FileType::RegularFile && status.st_nlink == 1 {
+            self.files.push(pending(from, name, path, status, into, new_name));
+            return if self.files.len() >= BATCH {
+                self.flush()
+            } else {
+                Ok(())
+            };
+        }
+        into.make_room(new_name)?;
+        let linked = self.linked.get(&(status.st_dev, status.st_ino));
+        if let Some((directory, first)) = linked.filter(|_| status.st_nlink > 1 && kind != FileType::Symlink)
         {
+            let none = AtFlags::empty();
             return Ok(rustix::fs::linkat(
                 directory,
                 first.as_c_str(),
-                target,
-                name,
-                AtFlags::empty(),
+                &into.upper,
+                new_name,
+                none,
             )?);
         }
         match kind {
-            FileType::RegularFile => regular(source, target, name)?,
+            FileType::RegularFile => {
+                let file = pending(from, name, path, status, into, new_name);
+                file.copy(self.manner, &mut Vec::new())?;
+            }
             FileType::Symlink => {
-                let link = rustix::fs::readlinkat(source.directory, source.name, Vec::new())?;
-                rustix::fs::symlinkat(link, target, name)?;
+                let link = rustix::fs::readlinkat(&from.directory, name, Vec::new())?;
+                rustix::fs::symlinkat(link, &into.upper, new_name)?;
+                self.node_attributes(&status, kind, into, new_name)?;
             }
             FileType::CharacterDevice | FileType::BlockDevice | FileType::Fifo => {
                 let device = makedev(
                     rustix::fs::major(status.st_rdev),
                     rustix::fs::minor(status.st_rdev),
                 );
-                rustix::fs::mknodat(target, name, kind, Mode::from_raw_mode(0o600), device)?;
+                rustix::fs::mknodat(&into.upper, new_name, kind, Mode::from_raw_mode(0o600), device)?;
+                self.node_attributes(&status, kind, into, new_name)?;
             }
             // Sockets mean nothing without their process.
             FileType::Socket | FileType::Directory | FileType::Unknown => return Ok(()),
         }
-        self.attributes(&status, kind, target, name)?;
-        if kind == FileType::RegularFile {
-            copy_xattrs(source.directory, source.name, target, name)?;
-        }
         if status.st_nlink > 1 && kind != FileType::Symlink {
-            let name = CString::new(name.as_bytes())?;
-            self.linked.insert(
-                (status.st_dev, status.st_ino),
-                (target.try_clone_to_owned()?, name),
-            );
+            let name = CString::new(new_name.as_bytes())?;
+            self.linked
+                .insert((status.st_dev, status.st_ino), (into.upper.try_clone()?, name));
         }
         Ok(())
     }
 
     fn directory(
         &mut self,
-        source: &Entry<'_>,
-        status: &Stat,
-        target: BorrowedFd<'_>,
+        from: &Source,
         name: &OsStr,
+        path: PathBuf,
+        status: &Stat,
+        into: &Arc<Place>,
+        new_name: &OsStr,
     ) -> io::Result<()> {
-        let left_out = self.leaves_out(source.path);
-        let from = rustix::fs::openat(
-            source.directory,
-            source.name,
-            OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+        let left_out = self.leaves_out(&path);
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let directory = rustix::fs::openat(&from.directory, name, flags, Mode::empty())?;
+        let source = Source {
+            directory: Arc::new(directory),
+            path,
+        };
         if left_out {
             // Something below may come back: its parents are made only then.
-            return self.children_that_come_back(from.as_fd(), source, target, name);
+            return self.children_that_come_back(&source, status, into, new_name);
         }
-        let into = open_or_make(target, name)?;
-        self.children(from.as_fd(), source.path, into.as_fd())?;
-        self.attributes(status, FileType::Directory, target, name)?;
-        copy_xattrs(source.directory, source.name, target, name)
+        let place = Arc::new(into.directory(new_name)?);
+        copy_xattrs(source.directory.as_fd(), place.upper.as_fd())?;
+        self.children(&source, &place)?;
+        self.leave(place, status)
     }
 
-    /// Copies everything in a directory into another.
-    pub(crate) fn children(
-        &mut self,
-        from: BorrowedFd<'_>,
-        path: &Path,
-        into: BorrowedFd<'_>,
-    ) -> io::Result<()> {
-        for name in names(from)? {
-            let path = path.join(&name);
-            self.entry(
-                &Entry {
-                    directory: from,
-                    name: &name,
-                    path: &path,
-                },
-                into,
-                &name,
-            )?;
+    /// A directory has all its entries, but for files still to be copied.
+    fn leave(&mut self, place: Arc<Place>, status: &Stat) -> io::Result<()> {
+        self.left.push((place, self.manner.attributes(status)));
+        if self.left.len() >= OPEN_DIRECTORIES {
+            return self.flush();
+        }
+        Ok(())
+    }
+
+    fn children(&mut self, from: &Source, into: &Arc<Place>) -> io::Result<()> {
+        for name in names(from.directory.as_fd())? {
+            self.entry(from, &name, from.path.join(&name), into, &name)?;
         }
         Ok(())
     }
 
     fn children_that_come_back(
         &mut self,
-        from: BorrowedFd<'_>,
-        source: &Entry<'_>,
-        target: BorrowedFd<'_>,
-        name: &OsStr,
+        from: &Source,
+        status: &Stat,
+        target: &Arc<Place>,
+        new_name: &OsStr,
     ) -> io::Result<()> {
         let mut into = None;
-        for child in names(from)? {
-            let path = source.path.join(&child);
-            let status = rustix::fs::statat(from, &child, AtFlags::SYMLINK_NOFOLLOW)?;
+        for child in names(from.directory.as_fd())? {
+            let path = from.path.join(&child);
+            let status = rustix::fs::statat(&from.directory, &child, AtFlags::SYMLINK_NOFOLLOW)?;
             let is_directory = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
             if self.leaves_out(&path) && (!is_directory || self.prunes(&path)) {
                 continue;
             }
             let into = match &into {
                 Some(into) => into,
-                None => into.insert(open_or_make(target, name)?),
+                None => into.insert(Arc::new(target.directory(new_name)?)),
             };
-            self.entry(
-                &Entry {
-                    directory: from,
-                    name: &child,
-                    path: &path,
-                },
-                into.as_fd(),
-                &child,
-            )?;
+            let into = Arc::clone(into);
+            self.entry(from, &child, path, &into, &child)?;
+        }
+        match into {
+            Some(place) => self.leave(place, status),
+            None => Ok(()),
+        }
+    }
+
+    /// Attributes of what cannot be opened.
+    fn node_attributes(&self, status: &Stat, kind: FileType, into: &Place, name: &OsStr) -> io::Result<()> {
+        let wanted = self.manner.attributes(status);
+        let (uid, gid) = (Uid::from_raw(wanted.uid), Gid::from_raw(wanted.gid));
+        let itself = AtFlags::SYMLINK_NOFOLLOW;
+        rustix::fs::chownat(&into.upper, name, Some(uid), Some(gid), itself)?;
+        if kind != FileType::Symlink {
+            // After chown, which clears set-id bits (chown(2)).
+            let mode = Mode::from_raw_mode(wanted.mode);
+            rustix::fs::chmodat(&into.upper, name, mode, AtFlags::empty())?;
+        }
+        Ok(rustix::fs::utimensat(
+            &into.upper,
+            name,
+            &both(modified(status)),
+            itself,
+        )?)
+    }
+
+    /// Copies the files that were collected, then gives their directories owner, mode and time.
+    fn flush(&mut self) -> io::Result<()> {
+        let files = std::mem::take(&mut self.files);
+        copy_files(self.manner, &files)?;
+        drop(files);
+        for (place, attributes) in self.left.drain(..) {
+            attributes.apply(place.upper.as_fd())?;
         }
         Ok(())
     }
+}
 
-    fn attributes(
-        &self,
-        status: &Stat,
-        kind: FileType,
-        target: BorrowedFd<'_>,
-        name: &OsStr,
-    ) -> io::Result<()> {
-        let (uid, gid) = self.manner.owner_of(status);
-        rustix::fs::chownat(
-            target,
-            name,
-            Some(Uid::from_raw(uid)),
-            Some(Gid::from_raw(gid)),
-            AtFlags::SYMLINK_NOFOLLOW,
-        )?;
-        if kind != FileType::Symlink {
-            // After chown, which clears set-id bits (chown(2)).
-            rustix::fs::chmodat(
-                target,
-                name,
-                Mode::from_raw_mode(self.manner.mode_of(status)),
-                AtFlags::empty(),
-            )?;
-        }
-        let modified = Timespec {
-            tv_sec: status.st_mtime,
-            tv_nsec: i64::try_from(status.st_mtime_nsec).unwrap_or(0),
-        };
-        let times = Timestamps {
-            last_access: modified,
-            last_modification: modified,
-        };
-        Ok(rustix::fs::utimensat(
-            target,
-            name,
-            &times,
-            AtFlags::SYMLINK_NOFOLLOW,
-        )?)
+fn pending(
+    from: &Source,
+    name: &OsStr,
+    path: PathBuf,
+    status: Stat,
+    into: &Arc<Place>,
+    new_name: &OsStr,
+) -> PendingFile {
+    PendingFile {
+        from: Arc::clone(&from.directory),
+        name: name.to_owned(),
+        path,
+        status,
+        into: Arc::clone(into),
+        new_name: new_name.to_owned(),
     }
 }
 
@@ -276,98 +336,4 @@ pub(crate) fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<std::ffi::OsStr
     }
     names.sort();
     Ok(names)
-}
-
-/// Opens the directory `name`, made when missing; a link to a directory is followed by nobody.
-pub(crate) fn open_or_make(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<OwnedFd> {
-    let open = || {
-        rustix::fs::openat(
-            parent,
-            name,
-            OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-    };
-    match open() {
-        Ok(directory) => return Ok(directory),
-        Err(rustix::io::Errno::NOENT) => {}
-        Err(rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {
-            rustix::fs::unlinkat(parent, name, AtFlags::empty())?;
-        }
-        Err(errno) => return Err(errno.into()),
-    }
-    rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o755))?;
-    Ok(open()?)
-}
-
-fn make_room(parent: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
-    match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
-        Ok(()) | Err(rustix::io::Errno::NOENT) => Ok(()),
-        Err(rustix::io::Errno::ISDIR) => Err(io::Error::new(
-            io::ErrorKind::IsADirectory,
-            format!("cannot replace the directory {} with a file", name.display()),
-        )),
-        Err(errno) => Err(errno.into()),
-    }
-}
-
-fn regular(source: &Entry<'_>, target: BorrowedFd<'_>, name: &OsStr) -> io::Result<()> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut from = File::from(rustix::fs::openat(
-        source.directory,
-        source.name,
-        flags,
-        Mode::empty(),
-    )?);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let mut into = File::from(rustix::fs::openat(
-        target,
-        name,
-        flags,
-        Mode::from_raw_mode(0o600),
-    )?);
-    io::copy(&mut from, &mut into)?;
-    Ok(())
-}
-
-/// File capabilities and user attributes; others belong to the host.
-fn copy_xattrs(
-    from: BorrowedFd<'_>,
-    from_name: &OsStr,
-    into: BorrowedFd<'_>,
-    into_name: &OsStr,
-) -> io::Result<()> {
-    let open = |directory: BorrowedFd<'_>, name: &OsStr| {
-        rustix::fs::openat(
-            directory,
-            name,
-            OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-    };
-    let source = open(from, from_name)?;
-    let mut list = vec![0; 4096];
-    let length = match rustix::fs::flistxattr(&source, &mut list[..]) {
-        Ok(length) => length,
-        Err(rustix::io::Errno::OPNOTSUPP) => return Ok(()),
-        Err(errno) => return Err(errno.into()),
-    };
-    let mut target = None;
-    for name in list[..length]
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
-    {
-        if name != b"security.capability" && !name.starts_with(b"user.") {
-            continue;
-        }
-        let name = OsStr::from_bytes(name);
-        let mut value = vec![0; 64 * 1024];
-        let length = rustix::fs::fgetxattr(&source, name, &mut value[..])?;
-        let target = match &target {
-            Some(target) => target,
-            None => target.insert(open(into, into_name)?),
-        };
-        rustix::fs::fsetxattr(target, name, &value[..length], XattrFlags::empty())?;
-    }
-    Ok(())
 }

@@ -3,10 +3,10 @@
 
 use std::fs::File;
 use std::io::{BufReader, Read};
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-use super::copy::{clean, directory};
+use super::copy::clean;
+use super::destination::Destination;
 use super::overlay::Tree;
 use super::transfer::{Manner, Transfer};
 use crate::compression::decompress;
@@ -20,7 +20,7 @@ pub(super) fn unpack(
     store: &ImageStore,
     source: &str,
     file: File,
-    into: &Tree,
+    into: &Destination,
     destination: &str,
     owner: Option<(u32, u32)>,
 ) -> Result<bool, String> {
@@ -46,7 +46,8 @@ pub(super) fn unpack(
         owner,
         ..Manner::default()
     };
-    let target = directory(into, &PathBuf::from("/").join(clean(destination)), &made)
+    let target = into
+        .directory(&PathBuf::from("/").join(clean(destination)), &made)
         .map_err(|error| failed(&error))?;
     let manner = Manner {
         owner,
@@ -54,7 +55,7 @@ pub(super) fn unpack(
         mode: None,
     };
     Transfer::new(&manner, Vec::new())
-        .children(place.root(), Path::new(""), target.as_fd())
+        .copy_children(place.root(), Path::new(""), &target)
         .map_err(|error| failed(&error))?;
     Ok(true)
 }

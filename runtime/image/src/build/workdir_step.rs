@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use super::builder::{Build, at_line};
-use super::copy::{clean, directory, is_directory};
+use super::copy::{clean, is_directory};
+use super::destination::Destination;
 use super::dockerfile::Located;
 use super::fingerprint::Fingerprint;
 use super::identity;
@@ -42,14 +43,14 @@ pub(super) fn workdir(
     key.word(user.as_bytes());
     build.layer(state, located, number, &key.finish(), &mut |directories| {
         let opened = |error: std::io::Error| failed(format!("cannot make {absolute}: {error}"));
-        let tree =
-            Tree::writable(&directories.lower, directories.upper(), directories.work()).map_err(opened)?;
-        let owner = identity::user(&user, &tree).map_err(failed)?;
+        let image = Tree::image(&directories.lower, directories.upper()).map_err(opened)?;
+        let owner = identity::user(&user, &image).map_err(failed)?;
+        let into = Destination::new(&directories.lower, directories.upper()).map_err(opened)?;
         let manner = Manner {
             owner: Some(owner),
             ..Manner::default()
         };
-        directory(&tree, Path::new(&absolute), &manner)
+        into.directory(Path::new(&absolute), &manner)
             .map(drop)
             .map_err(opened)
     })
