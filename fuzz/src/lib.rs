@@ -1,6 +1,6 @@
 //! What must hold for any bytes: each function takes some, reads them as one kind of input, and panics when a law is
 //! broken. The fuzzer calls them, and so does the test `laws`, with the kept corpus and with mutations of it.
-//! **Invariant:** nothing is read or written but memory.
+//! **Invariant:** nothing is read or written but memory, and by `tar_layer` directories of its own.
 
 use std::mem::discriminant;
 
@@ -16,6 +16,10 @@ use rcompose::source::merge::{merge, settle};
 use rcompose::source::node::{Mapping, Node, Value, VariableOrigin};
 use rcompose::source::span::{FileId, SourceMap, Span};
 use rcompose::source::{dotenv, emit, port_budget, template, toml, unique, yaml};
+
+mod tar_layer;
+
+pub use tar_layer::tar_layer;
 
 /// Longer inputs find nothing that shorter ones do not.
 const LONGEST: usize = 4096;

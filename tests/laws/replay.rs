@@ -142,3 +142,8 @@ fn short_volumes() {
 fn units() {
     holds("durations", laws::durations);
 }
+
+#[test]
+fn a_layer_in_tar() {
+    holds("tar_layer", laws::tar_layer);
+}

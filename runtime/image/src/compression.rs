@@ -41,14 +41,17 @@ pub(crate) struct HashingReader<R> {
     inner: R,
     hash: Sha256,
     count: u64,
+    most: u64,
 }
 
 impl<R: Read> HashingReader<R> {
-    pub(crate) fn new(inner: R) -> Self {
+    /// Reading more than `most` bytes is an error: a few bytes of a compressed stream may stand for any number.
+    pub(crate) fn new(inner: R, most: u64) -> Self {
         Self {
             inner,
             hash: Sha256::new(),
             count: 0,
+            most,
         }
     }
 
@@ -63,6 +66,9 @@ impl<R: Read> Read for HashingReader<R> {
         let count = self.inner.read(buffer)?;
         self.hash.update(&buffer[..count]);
         self.count += count as u64;
+        if self.count > self.most {
+            return Err(io::Error::other(format!("it has more than {} bytes", self.most)));
+        }
         Ok(count)
     }
 }

@@ -209,7 +209,7 @@ impl LayerWriter<'_> {
         header.set_uid(0);
         header.set_gid(0);
         header.set_mtime(0);
-        self.named(header, path, b"", 0, &[])
+        self.named(header, path, b"", 0, None, &[])
     }
 
     fn header(
@@ -226,7 +226,10 @@ impl LayerWriter<'_> {
         header.set_mode(stat.st_mode & 0o7777);
         header.set_uid(stat.st_uid.into());
         header.set_gid(stat.st_gid.into());
-        header.set_mtime(u64::try_from(stat.st_mtime).unwrap_or(0));
+        // Whole seconds, as docker and BuildKit write layers. What is before 1970 goes into a record.
+        let time = u64::try_from(stat.st_mtime);
+        header.set_mtime(time.unwrap_or(0));
+        let early = time.is_err().then_some(stat.st_mtime);
         if matches!(kind, EntryType::Char | EntryType::Block) {
             let unencodable = |source| ImageError::Entry {
                 action: "archive",
@@ -240,7 +243,7 @@ impl LayerWriter<'_> {
                 .set_device_minor(minor(stat.st_rdev))
                 .map_err(unencodable)?;
         }
-        self.named(header, path, link, size, xattrs)
+        self.named(header, path, link, size, early, xattrs)
     }
 
     /// Writes `header` under its name; what does not fit goes before it as PAX records.
@@ -250,9 +253,13 @@ impl LayerWriter<'_> {
         path: &[u8],
         link: &[u8],
         size: u64,
+        early: Option<i64>,
         xattrs: &[(Vec<u8>, Vec<u8>)],
     ) -> Result<(), ImageError> {
         let mut records = Vec::new();
+        if let Some(seconds) = early {
+            pax_record(&mut records, b"mtime", seconds.to_string().as_bytes());
+        }
         for (key, value) in [("path", path), ("linkpath", link)] {
             if value.len() > NAME {
                 pax_record(&mut records, key.as_bytes(), value);

@@ -1,182 +1,138 @@
 //! Tar bytes in, entries with long names, PAX records and extended attributes already applied out.
 //! **Invariant:** no header makes it hold more than 1 MiB in memory; a header whose checksum is wrong is never used.
 
+use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 
-use tar::Header;
+use tar::{GnuExtSparseHeader, Header};
 
 use crate::error::ImageError;
 
+mod entry;
 mod pax;
+mod sparse;
 
+use entry::describe;
+pub(crate) use entry::{EntryKind, TarEntry};
 use pax::{Extensions, read_pax};
+use sparse::{Run, SparseMap, read_map};
 
 const BLOCK: u64 = 512;
 const LONGEST_EXTENSION: u64 = 1 << 20;
-
-/// What an entry creates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum EntryKind {
-    Regular,
-    Directory,
-    Symlink,
-    HardLink,
-    CharacterDevice,
-    BlockDevice,
-    Fifo,
-}
-
-/// One member of an archive, as its headers describe it.
-#[derive(Debug, Clone)]
-pub(crate) struct TarEntry {
-    pub(crate) path: Vec<u8>,
-    pub(crate) link: Vec<u8>,
-    pub(crate) kind: EntryKind,
-    /// Permission bits, with set-user-ID, set-group-ID and sticky.
-    pub(crate) mode: u32,
-    pub(crate) uid: u64,
-    pub(crate) gid: u64,
-    /// Seconds since 1970 and nanoseconds.
-    pub(crate) modified: (i64, u32),
-    /// Bytes of content.
-    pub(crate) size: u64,
-    /// Major and minor number.
-    pub(crate) device: (u32, u32),
-    /// Names and values.
-    pub(crate) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-impl TarEntry {
-    /// The path for a message.
-    pub(crate) fn name(&self) -> String {
-        String::from_utf8_lossy(&self.path).into_owned()
-    }
-}
+/// Headers in a row that create nothing.
+const MOST_EXTENSIONS: u64 = 64;
+/// What a hole reads as, piece by piece.
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 /// Reads an archive entry by entry.
 pub(crate) struct TarStream<R> {
     source: R,
-    /// Bytes of the present entry's content not read yet.
-    content: u64,
+    /// Bytes of the present entry in the archive that were not read yet.
+    stored: u64,
     /// Bytes that fill up its last block.
     padding: u64,
+    /// What its content is made of, from here on.
+    runs: VecDeque<Run>,
 }
 
 impl<R: BufRead> TarStream<R> {
     pub(crate) fn new(source: R) -> Self {
         Self {
             source,
-            content: 0,
+            stored: 0,
             padding: 0,
+            runs: VecDeque::new(),
         }
     }
 
     /// The next entry; what was left of the present one's content is skipped. `None` at the end of the archive.
     pub(crate) fn next_entry(&mut self) -> Result<Option<TarEntry>, ImageError> {
         let mut extensions = Extensions::default();
-        loop {
+        for _ in 0..=MOST_EXTENSIONS {
             self.skip()?;
             let mut header = Header::new_old();
             if !self.read_header(&mut header)? {
                 return Ok(None);
             }
-            self.start_content(header.entry_size().map_err(bad_archive)?)?;
             let kind = header.entry_type();
+            // A link or a node has no content, whatever its header says: as in Go's archive/tar, so that an archive does not
+            // mean one thing here and another there.
+            let has_content = !matches!(kind.as_byte(), b'1'..=b'6');
+            let size = if has_content {
+                header.entry_size().map_err(bad_archive)?
+            } else {
+                0
+            };
+            self.start_content(size)?;
             if kind.is_gnu_longname() {
-                extensions.path = Some(until_nul(self.read_extension()?));
+                extensions.gnu_path = Some(until_nul(self.read_extension()?));
             } else if kind.is_gnu_longlink() {
-                extensions.link = Some(until_nul(self.read_extension()?));
+                extensions.gnu_link = Some(until_nul(self.read_extension()?));
             } else if kind.is_pax_local_extensions() {
+                // A second one replaces the first, as in Go's archive/tar.
+                extensions = Extensions {
+                    gnu_path: extensions.gnu_path.take(),
+                    gnu_link: extensions.gnu_link.take(),
+                    ..Extensions::default()
+                };
                 let records = self.read_extension()?;
                 read_pax(&records, &mut extensions)?;
             } else if kind.is_pax_global_extensions() || matches!(kind.as_byte(), b'V' | b'M' | b'N') {
                 // Comments of `git archive`, volume labels: nothing to create.
             } else {
-                if let Some(size) = extensions.size {
+                if let Some(size) = extensions.size.filter(|_| has_content) {
                     self.start_content(size)?;
                 }
-                return self.entry(&header, extensions).map(Some);
+                let size = self.holes(&header, &mut extensions)?;
+                return describe(&header, extensions, size).map(Some);
             }
         }
+        Err(ImageError::BadArchive {
+            problem: format!("more than {MOST_EXTENSIONS} extended headers stand before one entry"),
+        })
+    }
+
+    /// Spreads the content of a sparse file; the length of the file.
+    fn holes(&mut self, header: &Header, extensions: &mut Extensions) -> Result<u64, ImageError> {
+        let malformed = || ImageError::BadArchive {
+            problem: "malformed map of a sparse file".to_owned(),
+        };
+        let (map, size) = if header.entry_type().is_gnu_sparse() {
+            let old = header.as_gnu().ok_or_else(malformed)?;
+            let mut map = SparseMap::default();
+            let mut more = map.add_header(old).ok_or_else(malformed)?;
+            while more {
+                let mut block = GnuExtSparseHeader::new();
+                self.source.read_exact(block.as_mut_bytes()).map_err(read_error)?;
+                more = map.add_extension(&block).ok_or_else(malformed)?;
+            }
+            (map, old.real_size().map_err(bad_archive)?)
+        } else if let Some(sparse) = extensions.sparse.take() {
+            extensions.path = sparse.name.or(extensions.path.take());
+            let size = sparse.size.ok_or_else(malformed)?;
+            if sparse.major == Some(1) {
+                let mut next = || {
+                    let mut byte = [0];
+                    self.read_exact(&mut byte).map_err(read_error)?;
+                    Ok(byte[0])
+                };
+                let (map, taken) = read_map(&mut next, &malformed)?;
+                let padding = (BLOCK - taken % BLOCK) % BLOCK;
+                io::copy(&mut self.by_ref().take(padding), &mut io::sink()).map_err(read_error)?;
+                (map, size)
+            } else {
+                (sparse.map, size)
+            }
+        } else {
+            return Ok(self.stored);
+        };
+        self.runs = map.runs(size, self.stored).ok_or_else(malformed)?;
+        Ok(size)
     }
 
     /// The archive's reader, wherever it stands.
     pub(crate) fn into_source(self) -> R {
         self.source
-    }
-
-    fn entry(&mut self, header: &Header, extensions: Extensions) -> Result<TarEntry, ImageError> {
-        let path = extensions
-            .path
-            .unwrap_or_else(|| header.path_bytes().into_owned());
-        let name = || String::from_utf8_lossy(&path).into_owned();
-        let bad = |problem: &str| ImageError::BadEntry {
-            entry: name(),
-            problem: problem.to_owned(),
-        };
-        if extensions.sparse {
-            return Err(bad("is a sparse file, which is not supported"));
-        }
-        // The type flags of POSIX pax, "ustar Interchange Format", and GNU's sparse file.
-        let kind = match header.entry_type().as_byte() {
-            // Before POSIX a directory was a file whose name ends in a slash.
-            b'0' | 0 if path.ends_with(b"/") => EntryKind::Directory,
-            b'0' | 0 | b'7' => EntryKind::Regular,
-            b'1' => EntryKind::HardLink,
-            b'2' => EntryKind::Symlink,
-            b'3' => EntryKind::CharacterDevice,
-            b'4' => EntryKind::BlockDevice,
-            b'5' => EntryKind::Directory,
-            b'6' => EntryKind::Fifo,
-            b'S' => return Err(bad("is a sparse file, which is not supported")),
-            other => return Err(bad(&format!("has the unknown type {:?}", char::from(other)))),
-        };
-        let link = extensions
-            .link
-            .or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
-        let number = |field: &[u8], value: io::Result<u64>| {
-            // An empty field is a zero that was not written.
-            if is_blank(field) {
-                Ok(0)
-            } else {
-                value.map_err(|_| bad("has an invalid number in its header"))
-            }
-        };
-        let old = header.as_old();
-        let device = |value: io::Result<Option<u32>>| value.map_err(|_| bad("has an invalid device number"));
-        let is_device = matches!(kind, EntryKind::CharacterDevice | EntryKind::BlockDevice);
-        Ok(TarEntry {
-            kind,
-            mode: u32::try_from(number(&old.mode, header.mode().map(u64::from))? & 0o7777).unwrap_or(0),
-            uid: extensions
-                .uid
-                .map_or_else(|| number(&old.uid, header.uid()), Ok)?,
-            gid: extensions
-                .gid
-                .map_or_else(|| number(&old.gid, header.gid()), Ok)?,
-            modified: extensions.modified.unwrap_or_else(|| {
-                (
-                    header
-                        .mtime()
-                        .ok()
-                        .and_then(|time| time.try_into().ok())
-                        .unwrap_or(0),
-                    0,
-                )
-            }),
-            size: self.content,
-            device: if is_device {
-                (
-                    device(header.device_major())?.unwrap_or(0),
-                    device(header.device_minor())?.unwrap_or(0),
-                )
-            } else {
-                (0, 0)
-            },
-            link: link.unwrap_or_default(),
-            xattrs: extensions.xattrs,
-            path,
-        })
     }
 
     /// Reads one header block; `false` at the end: a block of zeros, or no more bytes at all.
@@ -193,7 +149,7 @@ impl<R: BufRead> TarStream<R> {
             }
         }
         if block.iter().all(|&byte| byte == 0) {
-            return Ok(false);
+            return self.ends_here().map(|()| false);
         }
         let sum = block[..148]
             .iter()
@@ -209,20 +165,41 @@ impl<R: BufRead> TarStream<R> {
         Ok(true)
     }
 
+    /// After one block of zeros: the end of an archive is two of them, or the end of the stream. Anything else is refused,
+    /// as by Go's archive/tar: other readers would go on behind it.
+    fn ends_here(&mut self) -> Result<(), ImageError> {
+        let mut block = Vec::new();
+        self.source
+            .by_ref()
+            .take(BLOCK)
+            .read_to_end(&mut block)
+            .map_err(read_error)?;
+        if block.iter().all(|&byte| byte == 0) {
+            return Ok(());
+        }
+        Err(ImageError::BadArchive {
+            problem: "a lone block of zeros stands between entries".to_owned(),
+        })
+    }
+
     fn start_content(&mut self, size: u64) -> Result<(), ImageError> {
         if size > i64::MAX as u64 {
             return Err(ImageError::BadArchive {
                 problem: format!("an entry claims {size} bytes"),
             });
         }
-        self.content = size;
+        self.stored = size;
         self.padding = (BLOCK - size % BLOCK) % BLOCK;
+        self.runs = VecDeque::from([Run {
+            zeros: 0,
+            stored: size,
+        }]);
         Ok(())
     }
 
     fn read_extension(&mut self) -> Result<Vec<u8>, ImageError> {
-        if self.content > LONGEST_EXTENSION {
-            let problem = format!("an extended header claims {} bytes", self.content);
+        if self.stored > LONGEST_EXTENSION {
+            let problem = format!("an extended header claims {} bytes", self.stored);
             return Err(ImageError::BadArchive { problem });
         }
         let mut bytes = Vec::new();
@@ -231,7 +208,7 @@ impl<R: BufRead> TarStream<R> {
     }
 
     fn skip(&mut self) -> Result<(), ImageError> {
-        let mut left = self.content + self.padding;
+        let mut left = self.stored + self.padding;
         while left > 0 {
             let available = self.source.fill_buf().map_err(read_error)?.len() as u64;
             if available == 0 {
@@ -241,7 +218,8 @@ impl<R: BufRead> TarStream<R> {
             self.source.consume(usize::try_from(step).unwrap_or(usize::MAX));
             left -= step;
         }
-        (self.content, self.padding) = (0, 0);
+        (self.stored, self.padding) = (0, 0);
+        self.runs.clear();
         Ok(())
     }
 }
@@ -259,22 +237,42 @@ impl<R: BufRead> Read for TarStream<R> {
 
 impl<R: BufRead> BufRead for TarStream<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.content == 0 {
-            return Ok(&[]);
+        while let Some(run) = self.runs.front() {
+            if run.zeros > 0 {
+                let count = usize::try_from(run.zeros)
+                    .unwrap_or(usize::MAX)
+                    .min(ZEROS.len());
+                return Ok(&ZEROS[..count]);
+            }
+            if run.stored > 0 {
+                break;
+            }
+            self.runs.pop_front();
         }
+        let Some(run) = self.runs.front() else {
+            return Ok(&[]);
+        };
         let available = self.source.fill_buf()?;
         if available.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let count = usize::try_from(self.content)
+        let count = usize::try_from(run.stored)
             .unwrap_or(usize::MAX)
             .min(available.len());
         Ok(&available[..count])
     }
 
     fn consume(&mut self, count: usize) {
-        self.source.consume(count);
-        self.content -= count as u64;
+        let Some(run) = self.runs.front_mut() else {
+            return;
+        };
+        if run.zeros > 0 {
+            run.zeros -= count as u64;
+        } else {
+            run.stored -= count as u64;
+            self.stored -= count as u64;
+            self.source.consume(count);
+        }
     }
 }
 
@@ -287,10 +285,6 @@ fn bad_archive(error: io::Error) -> ImageError {
     ImageError::BadArchive {
         problem: error.to_string(),
     }
-}
-
-fn is_blank(field: &[u8]) -> bool {
-    field.iter().all(|byte| matches!(byte, 0 | b' '))
 }
 
 fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {

@@ -41,6 +41,13 @@ pub struct Limits {
     pub bytes: u64,
 }
 
+impl Limits {
+    /// Bytes of an archive with so much in it, from its first to the last that follows its end: headers and padding are 2 KiB an entry.
+    pub(crate) fn stream(self) -> u64 {
+        self.bytes.saturating_add(self.entries.saturating_mul(2048))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -111,8 +118,9 @@ pub fn unpack<R: BufRead>(
 pub fn unpack_layer(archive: impl Read, path: &Path) -> Result<(Digest, u64), ImageError> {
     let directory = File::open(path).map_err(ImageError::path("open", path))?;
     let plain = decompress(archive).map_err(|source| ImageError::Read { source })?;
-    let plain = BufReader::with_capacity(BUFFER, HashingReader::new(plain));
-    let mut rest = unpack(plain, directory.as_fd(), Whiteouts::Overlay, Limits::default())?;
+    let limits = Limits::default();
+    let plain = BufReader::with_capacity(BUFFER, HashingReader::new(plain, limits.stream()));
+    let mut rest = unpack(plain, directory.as_fd(), Whiteouts::Overlay, limits)?;
     drain(&mut rest).map_err(|source| ImageError::Read { source })?;
     Ok(rest.into_inner().finish())
 }

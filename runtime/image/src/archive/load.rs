@@ -20,7 +20,7 @@ use crate::manifest::{Descriptor, Index, Manifest, ManifestDocument, ManifestErr
 use crate::platform::Platform;
 use crate::reference::Reference;
 use crate::store::{ImageStore, LayerBlob, LayerRecord};
-use crate::unpack::unpack_layer;
+use crate::unpack::{Limits, unpack_layer};
 
 /// Fast: the archive is written once and read hardly ever.
 const ZSTD_LEVEL: i32 = 1;
@@ -179,7 +179,7 @@ fn load_layer(store: &ImageStore, path: &Path, member: &str, expected: &Digest) 
     let (blob, (diff_id, size)) = std::thread::scope(|scope| {
         let packing = scope.spawn(|| -> Result<LayerBlob, ImageError> {
             let plain = decompress(open()?).map_err(|source| ImageError::Read { source })?;
-            compress(plain, output).map_err(|source| ImageError::Write { source })
+            compress(plain.take(Limits::default().stream()), output).map_err(|source| ImageError::Write { source })
         });
         let unpacked = open().and_then(|archive| unpack_layer(archive, prepared.path()));
         let blob = packing

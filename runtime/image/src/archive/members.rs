@@ -33,9 +33,9 @@ pub(super) struct Members {
 impl Members {
     pub(super) fn read(archive: impl Read, scratch: PreparedLayer) -> Result<Self, ImageError> {
         let plain = decompress(archive).map_err(|source| ImageError::Read { source })?;
+        let limit = Limits::default().bytes;
         let mut stream = TarStream::new(BufReader::with_capacity(BUFFER, plain));
         let mut table = HashMap::new();
-        let limit = Limits::default().bytes;
         let (mut count, mut bytes) = (0, 0_u64);
         while let Some(entry) = stream.next_entry()? {
             count += 1;

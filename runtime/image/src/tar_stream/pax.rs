@@ -2,21 +2,26 @@
 //! **Invariant:** a record whose length does not fit is an error; values may hold any byte, newlines too.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::sparse::PaxSparse;
 use crate::error::ImageError;
 
 const XATTR: &[u8] = b"SCHILY.xattr.";
+const SPARSE: &[u8] = b"GNU.sparse.";
 
 /// Extensions that precede an entry.
 #[derive(Default)]
 pub(super) struct Extensions {
     pub(super) path: Option<Vec<u8>>,
     pub(super) link: Option<Vec<u8>>,
+    /// GNU's long names, which win over PAX's as in Go's archive/tar: no archive means one thing here and another there.
+    pub(super) gnu_path: Option<Vec<u8>>,
+    pub(super) gnu_link: Option<Vec<u8>>,
     pub(super) size: Option<u64>,
     pub(super) uid: Option<u64>,
     pub(super) gid: Option<u64>,
     pub(super) modified: Option<(i64, u32)>,
     pub(super) xattrs: Vec<(Vec<u8>, Vec<u8>)>,
-    pub(super) sparse: bool,
+    pub(super) sparse: Option<PaxSparse>,
 }
 
 /// `LENGTH KEY=VALUE\n`, where the length counts the whole record and the value may hold any byte (POSIX pax, "Extended Header").
@@ -42,16 +47,20 @@ pub(super) fn read_pax(mut records: &[u8], extensions: &mut Extensions) -> Resul
             .ok_or_else(malformed)?;
         let (key, value) = (&record[..equals], &record[equals + 1..]);
         match key {
-            b"path" => extensions.path = Some(value.to_vec()),
-            b"linkpath" => extensions.link = Some(value.to_vec()),
+            // An empty value takes the record back (POSIX pax, "Extended Header File").
+            b"path" => extensions.path = Some(value.to_vec()).filter(|path| !path.is_empty()),
+            b"linkpath" => extensions.link = Some(value.to_vec()).filter(|path| !path.is_empty()),
+            b"size" | b"uid" | b"gid" | b"mtime" if value.is_empty() => {}
             b"size" => extensions.size = Some(ascii_number(value).ok_or_else(malformed)?),
             b"uid" => extensions.uid = Some(ascii_number(value).ok_or_else(malformed)?),
             b"gid" => extensions.gid = Some(ascii_number(value).ok_or_else(malformed)?),
             b"mtime" => extensions.modified = Some(pax_time(value).ok_or_else(malformed)?),
-            _ if key.starts_with(b"GNU.sparse.") => extensions.sparse = true,
             _ => {
                 if let Some(name) = key.strip_prefix(XATTR) {
                     extensions.xattrs.push((name.to_vec(), value.to_vec()));
+                } else if let Some(name) = key.strip_prefix(SPARSE) {
+                    let sparse = extensions.sparse.get_or_insert_default();
+                    sparse.record(name, value).ok_or_else(malformed)?;
                 }
             }
         }

@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
@@ -18,6 +18,11 @@ use rustix::io::Errno;
 use super::{OPAQUE, OPAQUE_WHITEOUT, WHITEOUT, bad, failed, open_beneath};
 use crate::error::ImageError;
 use crate::tar_stream::TarEntry;
+
+/// Pieces in which content is looked at and written.
+static ZEROS: [u8; 32 << 10] = [0; 32 << 10];
+/// A block of the file systems there are.
+const SMALLEST_HOLE: usize = 4096;
 
 pub(super) fn stat(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<Stat> {
     statat(parent, OsStr::from_bytes(name), AtFlags::SYMLINK_NOFOLLOW)
@@ -101,25 +106,47 @@ pub(super) fn place_file(
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let create = || openat(parent, path, flags, Mode::RUSR | Mode::WUSR);
     let file = create_or_replace(parent, name, entry, create)?;
-    let mut file = File::from(file);
+    let file = File::from(file);
+    write_content(&file, entry, content)?;
+    // The owner first: chown(2) drops set-user-ID and file capabilities.
+    fchown(&file, Some(uid), Some(gid)).map_err(failed("set the owner of", entry))?;
+    fchmod(&file, Mode::from_raw_mode(entry.mode)).map_err(failed("set the mode of", entry))?;
+    set_xattrs(&file, &entry.xattrs, &|| entry.name())?;
+    futimens(&file, &times(entry.modified)).map_err(failed("set the time of", entry))
+}
+
+/// Writes the content; what is zeros for 4 KiB and more becomes a hole.
+fn write_content(mut file: &File, entry: &TarEntry, content: &mut impl BufRead) -> Result<(), ImageError> {
+    let failed = |source| ImageError::Entry {
+        action: "write",
+        entry: entry.name(),
+        source,
+    };
+    let mut hole = 0_u64;
     loop {
         let chunk = content.fill_buf().map_err(|source| ImageError::Read { source })?;
         if chunk.is_empty() {
             break;
         }
         let count = chunk.len();
-        file.write_all(chunk).map_err(|source| ImageError::Entry {
-            action: "write",
-            entry: entry.name(),
-            source,
-        })?;
+        for piece in chunk.chunks(ZEROS.len()) {
+            if piece.len() >= SMALLEST_HOLE && *piece == ZEROS[..piece.len()] {
+                hole += piece.len() as u64;
+                continue;
+            }
+            if hole > 0 {
+                let step = i64::try_from(hole).map_err(|error| failed(io::Error::other(error)))?;
+                file.seek(SeekFrom::Current(step)).map_err(failed)?;
+                hole = 0;
+            }
+            file.write_all(piece).map_err(failed)?;
+        }
         content.consume(count);
     }
-    // The owner first: chown(2) drops set-user-ID and file capabilities.
-    fchown(&file, Some(uid), Some(gid)).map_err(failed("set the owner of", entry))?;
-    fchmod(&file, Mode::from_raw_mode(entry.mode)).map_err(failed("set the mode of", entry))?;
-    set_xattrs(&file, &entry.xattrs, &|| entry.name())?;
-    futimens(&file, &times(entry.modified)).map_err(failed("set the time of", entry))
+    if hole > 0 {
+        file.set_len(entry.size).map_err(failed)?;
+    }
+    Ok(())
 }
 
 pub(super) fn place_symlink(

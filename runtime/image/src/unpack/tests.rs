@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 
 use rustix::fs::{fgetxattr, lgetxattr};
@@ -348,6 +348,65 @@ fn links_inside_the_layer_are_followed_inside_the_layer() {
     ] {
         assert_eq!(ground.read(path), content);
     }
+}
+
+#[test]
+fn sparse_files_of_gnu_tar_come_out_whole_and_with_holes() {
+    let work = tempfile::tempdir().unwrap();
+    let path = work.path().join("holes");
+    let file = File::create(&path).unwrap();
+    for place in [0_u64, 1 << 20, 5 << 20, 9 << 20] {
+        file.write_all_at(format!("here {place}").as_bytes(), place).unwrap();
+    }
+    // Many pieces, so that the map does not fit one header.
+    for place in 0..60_u64 {
+        file.write_all_at(b"piece", (16 << 20) + place * 16384).unwrap();
+    }
+    file.set_len(32 << 20).unwrap();
+    let content = fs::read(&path).unwrap();
+    for format in ["--format=gnu", "--sparse-version=0.0", "--sparse-version=0.1", "--sparse-version=1.0"] {
+        let tar = std::process::Command::new("tar")
+            .args(["--sparse", "--hole-detection=raw", "-C"])
+            .arg(work.path())
+            .args(if format.starts_with("--sparse") { vec!["--format=posix", format] } else { vec![format] })
+            .args(["-cf", "-", "holes"])
+            .output()
+            .unwrap();
+        assert!(tar.status.success(), "{}", String::from_utf8_lossy(&tar.stderr));
+        assert!(tar.stdout.len() < 2 << 20, "{format}: the archive is sparse");
+        let ground = Ground::new();
+        ground.unpack(&tar.stdout).unwrap();
+        let unpacked = ground.layer().join("holes");
+        assert!(fs::read(&unpacked).unwrap() == content, "{format}");
+        let stat = fs::metadata(&unpacked).unwrap();
+        assert!(stat.blocks() * 512 < 4 << 20, "{format}: {} blocks", stat.blocks());
+        assert_eq!(fs::read_dir(ground.layer()).unwrap().count(), 1, "{format}: under its own name");
+    }
+    // Zeros that are in the archive take no room on the disk either.
+    let ground = Ground::new();
+    ground.unpack(&SampleTar::new().file("zeros", &"\0".repeat(3 << 20)).finish()).unwrap();
+    let stat = fs::metadata(ground.layer().join("zeros")).unwrap();
+    assert_eq!((stat.len(), stat.blocks()), (3 << 20, 0));
+}
+
+#[test]
+fn times_before_1970_are_read_in_both_spellings() {
+    let ground = Ground::new();
+    let mut header = tar::Header::new_gnu();
+    header.set_path("gnu").unwrap();
+    header.set_size(0);
+    header.set_mode(0o644);
+    header.as_old_mut().mtime = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfb];
+    header.set_cksum();
+    let mut archive = SampleTar::new();
+    archive.raw(header.as_bytes());
+    let archive = archive.pax(&[("mtime", b"-1.5")]).file("pax", "").finish();
+    ground.unpack(&archive).unwrap();
+    let time = |name: &str| {
+        let stat = fs::metadata(ground.layer().join(name)).unwrap();
+        (stat.mtime(), stat.mtime_nsec())
+    };
+    assert_eq!((time("gnu"), time("pax")), ((-5, 0), (-2, 500_000_000)));
 }
 
 #[test]

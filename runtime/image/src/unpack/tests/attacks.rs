@@ -1,12 +1,14 @@
 //! Archives made to get out of the layer; every one goes through `Ground::unpack`, which compares the canary.
 
 use std::fs;
+use std::io::{self, Read};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use tar::{EntryType, Header};
 
 use super::Ground;
+use crate::compression::HashingReader;
 use crate::sample_tar::{Sample, SampleTar};
 use crate::unpack::Limits;
 
@@ -432,7 +434,141 @@ fn attack_by_types_that_do_not_exist() {
             ..Sample::default()
         })
         .finish();
-    Ground::new().refuses(&archive, "sparse file");
+    Ground::new().refuses(&archive, "malformed map of a sparse file");
+}
+
+/// A sparse file of `size` bytes in the format PAX 0.1, whose map is `map` and whose stored bytes are `stored`.
+fn sparse(map: &str, size: &str, stored: &str) -> Vec<u8> {
+    SampleTar::new()
+        .pax(&[("GNU.sparse.map", map.as_bytes()), ("GNU.sparse.size", size.as_bytes())])
+        .file("x", stored)
+        .finish()
+}
+
+#[test]
+fn attack_by_holes() {
+    for (map, size, stored) in [
+        ("0,4,2,4", "100", "overlaps"),
+        ("0,3", "100", "four"),
+        ("0,4", "2", "four"),
+        ("18446744073709551615,4", "100", "four"),
+        ("0,18446744073709551615", "100", "four"),
+        ("0", "100", "four"),
+        ("-1,4", "100", "four"),
+        ("0,4", "", "four"),
+    ] {
+        Ground::new().refuses(&sparse(map, size, stored), "malformed");
+    }
+    Ground::new().refuses(&sparse("0,4", "1099511627776", "four"), "more than 274877906944 bytes");
+    // The made-up name leads nowhere, and the real one is held to the same rules.
+    let renamed = SampleTar::new()
+        .pax(&[
+            ("GNU.sparse.name", b"../canary/passwd"),
+            ("GNU.sparse.map", b"0,4"),
+            ("GNU.sparse.size", b"9"),
+        ])
+        .file("x", "evil")
+        .finish();
+    Ground::new().refuses(&renamed, "has .. in its path");
+    let endless = SampleTar::new()
+        .pax(&[
+            ("GNU.sparse.major", b"1"),
+            ("GNU.sparse.minor", b"0"),
+            ("GNU.sparse.realsize", b"9"),
+        ])
+        .file("x", "99999999\n0\n")
+        .finish();
+    Ground::new().refuses(&endless, "cannot read the archive");
+}
+
+#[test]
+fn attack_by_content_of_what_has_none() {
+    // Go's reader sees an entry where others see a link's content; what is hidden there is an entry here, too.
+    for kind in [EntryType::Link, EntryType::Symlink, EntryType::Directory, EntryType::Fifo] {
+        let hidden = SampleTar::new().file("hidden", "").finish();
+        let ground = Ground::new();
+        let archive = SampleTar::new()
+            .file("there", "1")
+            .add(&Sample {
+                kind,
+                path: b"x",
+                link: b"there",
+                content: &hidden[..512],
+                ..Sample::default()
+            })
+            .finish();
+        ground.unpack(&archive).unwrap();
+        assert_eq!(ground.read("hidden"), "", "{kind:?}");
+    }
+}
+
+#[test]
+fn attack_by_a_second_archive() {
+    let second = SampleTar::new().file("../canary/passwd", "evil").file("second", "2").finish();
+    let ground = Ground::new();
+    let first = SampleTar::new().file("first", "1").finish();
+    ground.unpack(&[first.clone(), second.clone()].concat()).unwrap();
+    assert_eq!(ground.read("first"), "1");
+    assert!(!ground.layer().join("second").exists(), "an archive ends where it ends");
+    // Where readers disagree on the end, there is none.
+    Ground::new().refuses(&[&first[..first.len() - 512], &second].concat(), "lone block of zeros");
+}
+
+#[test]
+fn attack_by_headers_that_never_come_to_an_entry() {
+    let record = vec![b'x'; 1 << 19];
+    let mut archive = SampleTar::new();
+    for _ in 0..70 {
+        archive = archive.pax(&[("SCHILY.xattr.user.x", &record)]);
+    }
+    Ground::new().refuses(&archive.file("x", "").finish(), "extended headers stand before one entry");
+}
+
+#[test]
+fn attack_by_a_stream_that_swells() {
+    // A few kilobytes that unpack to gigabytes, behind the archive's end, where nothing counts entries.
+    struct Swelling(u64);
+    impl Read for Swelling {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            self.0 += buffer.len() as u64;
+            buffer.fill(0);
+            Ok(buffer.len())
+        }
+    }
+    let mut reader = HashingReader::new(Swelling(0), 1 << 20);
+    let error = io::copy(&mut reader, &mut io::sink()).unwrap_err();
+    assert_eq!(error.to_string(), "it has more than 1048576 bytes");
+    let limits = Limits { entries: 2, bytes: 10 };
+    assert_eq!(limits.stream(), 2 * 2048 + 10);
+}
+
+#[test]
+fn attack_by_two_names_for_one_entry() {
+    // Of PAX's name and GNU's, GNU's counts, wherever it stands: as in Go's reader.
+    let gnu = Sample {
+        kind: EntryType::GNULongName,
+        path: b"././@LongLink",
+        content: b"gnu\0",
+        ..Sample::default()
+    };
+    for archive in [
+        SampleTar::new().add(&gnu).pax(&[("path", b"pax")]),
+        SampleTar::new().pax(&[("path", b"pax")]).add(&gnu),
+    ] {
+        let ground = Ground::new();
+        ground.unpack(&archive.file("old", "1").finish()).unwrap();
+        assert_eq!(ground.read("gnu"), "1");
+        assert_eq!(fs::read_dir(ground.layer()).unwrap().count(), 1);
+    }
+    // Records of one entry are not those of the next, and a second header replaces the first.
+    let ground = Ground::new();
+    let archive = SampleTar::new()
+        .pax(&[("path", b"first")])
+        .pax(&[("mtime", b"5")])
+        .file("second", "1")
+        .finish();
+    ground.unpack(&archive).unwrap();
+    assert_eq!(ground.read("second"), "1");
 }
 
 #[test]
