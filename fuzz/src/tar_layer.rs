@@ -24,7 +24,11 @@ impl Ground {
     fn new() -> Self {
         static COUNTER: AtomicU64 = AtomicU64::new(0);
         let memory = Path::new("/dev/shm");
-        let parent = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let parent = if memory.is_dir() {
+            memory.to_owned()
+        } else {
+            std::env::temp_dir()
+        };
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let root = parent.join(format!("rcompose-law-{}-{number}", std::process::id()));
         for directory in ["layer", "again", "canary/inner"] {
@@ -45,7 +49,14 @@ impl Ground {
             let path = self.0.join(path);
             let stat = fs::symlink_metadata(&path).expect("a canary");
             let text = fs::read_to_string(&path).unwrap_or_default();
-            let fact = (stat.ino(), stat.mode(), stat.uid(), stat.nlink(), stat.mtime(), stat.mtime_nsec());
+            let fact = (
+                stat.ino(),
+                stat.mode(),
+                stat.uid(),
+                stat.nlink(),
+                stat.mtime(),
+                stat.mtime_nsec(),
+            );
             facts.insert(path, format!("{fact:?} {} {text}", stat.ctime_nsec()));
         }
         facts
@@ -65,7 +76,9 @@ impl Drop for Ground {
 
 /// A layer's archive.
 pub fn tar_layer(bytes: &[u8]) {
-    let text = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
+    let text = std::str::from_utf8(bytes)
+        .ok()
+        .filter(|text| !text.contains('\0'));
     let archive = text.map_or_else(|| mended(bytes), written);
     let ground = Ground::new();
     let before = ground.facts();
@@ -92,7 +105,11 @@ fn written(text: &str) -> Vec<u8> {
         let kind = kind.bytes().next().unwrap_or(b'0');
         let record = format!("{path}={link}\n");
         let record = format!("{} {record}", record.len() + 3);
-        let content = if kind == b'x' { record.as_bytes() } else { content.as_bytes() };
+        let content = if kind == b'x' {
+            record.as_bytes()
+        } else {
+            content.as_bytes()
+        };
         let mut header = tar::Header::new_gnu();
         let old = header.as_old_mut();
         for (field, value) in [(&mut old.name, path), (&mut old.linkname, link)] {
@@ -126,7 +143,11 @@ fn mended(bytes: &[u8]) -> Vec<u8> {
             block.copy_from_slice(header.as_bytes());
         }
         let size = usize::try_from(header.entry_size().unwrap_or(0)).unwrap_or(usize::MAX);
-        at = at.saturating_add(BLOCK).saturating_add(size).div_ceil(BLOCK).saturating_mul(BLOCK);
+        at = at
+            .saturating_add(BLOCK)
+            .saturating_add(size)
+            .div_ceil(BLOCK)
+            .saturating_mul(BLOCK);
     }
     archive
 }

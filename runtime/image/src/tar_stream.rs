@@ -239,9 +239,7 @@ impl<R: BufRead> BufRead for TarStream<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         while let Some(run) = self.runs.front() {
             if run.zeros > 0 {
-                let count = usize::try_from(run.zeros)
-                    .unwrap_or(usize::MAX)
-                    .min(ZEROS.len());
+                let count = usize::try_from(run.zeros).unwrap_or(usize::MAX).min(ZEROS.len());
                 return Ok(&ZEROS[..count]);
             }
             if run.stored > 0 {

@@ -179,7 +179,8 @@ fn load_layer(store: &ImageStore, path: &Path, member: &str, expected: &Digest) 
     let (blob, (diff_id, size)) = std::thread::scope(|scope| {
         let packing = scope.spawn(|| -> Result<LayerBlob, ImageError> {
             let plain = decompress(open()?).map_err(|source| ImageError::Read { source })?;
-            compress(plain.take(Limits::default().stream()), output).map_err(|source| ImageError::Write { source })
+            compress(plain.take(Limits::default().stream()), output)
+                .map_err(|source| ImageError::Write { source })
         });
         let unpacked = open().and_then(|archive| unpack_layer(archive, prepared.path()));
         let blob = packing

@@ -49,7 +49,10 @@ fn tree(root: &Path) {
         File::open(root.join(path)).unwrap().set_modified(time).unwrap();
     }
     let before_1970 = std::time::SystemTime::UNIX_EPOCH - std::time::Duration::from_secs(5);
-    File::open(root.join("b.file")).unwrap().set_modified(before_1970).unwrap();
+    File::open(root.join("b.file"))
+        .unwrap()
+        .set_modified(before_1970)
+        .unwrap();
 }
 
 fn archive(root: &Path) -> Vec<u8> {
@@ -74,7 +77,10 @@ fn a_tree_survives_the_round_trip() {
         layer_digest(std::os::fd::AsFd::as_fd(&File::open(&one).unwrap())).unwrap()
     );
     assert_eq!(archive(&other), first);
-    assert_eq!(std::os::unix::fs::MetadataExt::mtime(&fs::metadata(other.join("b.file")).unwrap()), -5);
+    assert_eq!(
+        std::os::unix::fs::MetadataExt::mtime(&fs::metadata(other.join("b.file")).unwrap()),
+        -5
+    );
 }
 
 #[test]

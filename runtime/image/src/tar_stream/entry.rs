@@ -121,6 +121,10 @@ fn old_time(header: &Header) -> i64 {
     let field = &header.as_old().mtime;
     match field {
         [0xff, .., a, b, c, d, e, f, g, h] => i64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
-        _ => header.mtime().ok().and_then(|time| time.try_into().ok()).unwrap_or(0),
+        _ => header
+            .mtime()
+            .ok()
+            .and_then(|time| time.try_into().ok())
+            .unwrap_or(0),
     }
 }

@@ -178,7 +178,8 @@ mod tests {
     fn a_map_in_the_content_is_read_to_its_last_line() {
         let read = |text: &[u8]| {
             let mut bytes = text.iter().copied();
-            read_map(&mut || bytes.next().ok_or("end"), &|| "malformed").map(|(map, taken)| (map.pieces, taken))
+            read_map(&mut || bytes.next().ok_or("end"), &|| "malformed")
+                .map(|(map, taken)| (map.pieces, taken))
         };
         assert_eq!(read(b"2\n0\n5\n10\n1\nrest"), Ok((vec![(0, 5), (10, 1)], 11)));
         assert_eq!(read(b"1\n0\n"), Err("end"));

@@ -356,7 +356,8 @@ fn sparse_files_of_gnu_tar_come_out_whole_and_with_holes() {
     let path = work.path().join("holes");
     let file = File::create(&path).unwrap();
     for place in [0_u64, 1 << 20, 5 << 20, 9 << 20] {
-        file.write_all_at(format!("here {place}").as_bytes(), place).unwrap();
+        file.write_all_at(format!("here {place}").as_bytes(), place)
+            .unwrap();
     }
     // Many pieces, so that the map does not fit one header.
     for place in 0..60_u64 {
@@ -364,11 +365,20 @@ fn sparse_files_of_gnu_tar_come_out_whole_and_with_holes() {
     }
     file.set_len(32 << 20).unwrap();
     let content = fs::read(&path).unwrap();
-    for format in ["--format=gnu", "--sparse-version=0.0", "--sparse-version=0.1", "--sparse-version=1.0"] {
+    for format in [
+        "--format=gnu",
+        "--sparse-version=0.0",
+        "--sparse-version=0.1",
+        "--sparse-version=1.0",
+    ] {
         let tar = std::process::Command::new("tar")
             .args(["--sparse", "--hole-detection=raw", "-C"])
             .arg(work.path())
-            .args(if format.starts_with("--sparse") { vec!["--format=posix", format] } else { vec![format] })
+            .args(if format.starts_with("--sparse") {
+                vec!["--format=posix", format]
+            } else {
+                vec![format]
+            })
             .args(["-cf", "-", "holes"])
             .output()
             .unwrap();
@@ -379,12 +389,22 @@ fn sparse_files_of_gnu_tar_come_out_whole_and_with_holes() {
         let unpacked = ground.layer().join("holes");
         assert!(fs::read(&unpacked).unwrap() == content, "{format}");
         let stat = fs::metadata(&unpacked).unwrap();
-        assert!(stat.blocks() * 512 < 4 << 20, "{format}: {} blocks", stat.blocks());
-        assert_eq!(fs::read_dir(ground.layer()).unwrap().count(), 1, "{format}: under its own name");
+        assert!(
+            stat.blocks() * 512 < 4 << 20,
+            "{format}: {} blocks",
+            stat.blocks()
+        );
+        assert_eq!(
+            fs::read_dir(ground.layer()).unwrap().count(),
+            1,
+            "{format}: under its own name"
+        );
     }
     // Zeros that are in the archive take no room on the disk either.
     let ground = Ground::new();
-    ground.unpack(&SampleTar::new().file("zeros", &"\0".repeat(3 << 20)).finish()).unwrap();
+    ground
+        .unpack(&SampleTar::new().file("zeros", &"\0".repeat(3 << 20)).finish())
+        .unwrap();
     let stat = fs::metadata(ground.layer().join("zeros")).unwrap();
     assert_eq!((stat.len(), stat.blocks()), (3 << 20, 0));
 }
@@ -396,7 +416,9 @@ fn times_before_1970_are_read_in_both_spellings() {
     header.set_path("gnu").unwrap();
     header.set_size(0);
     header.set_mode(0o644);
-    header.as_old_mut().mtime = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfb];
+    header.as_old_mut().mtime = [
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfb,
+    ];
     header.set_cksum();
     let mut archive = SampleTar::new();
     archive.raw(header.as_bytes());

@@ -440,7 +440,10 @@ fn attack_by_types_that_do_not_exist() {
 /// A sparse file of `size` bytes in the format PAX 0.1, whose map is `map` and whose stored bytes are `stored`.
 fn sparse(map: &str, size: &str, stored: &str) -> Vec<u8> {
     SampleTar::new()
-        .pax(&[("GNU.sparse.map", map.as_bytes()), ("GNU.sparse.size", size.as_bytes())])
+        .pax(&[
+            ("GNU.sparse.map", map.as_bytes()),
+            ("GNU.sparse.size", size.as_bytes()),
+        ])
         .file("x", stored)
         .finish()
 }
@@ -459,7 +462,10 @@ fn attack_by_holes() {
     ] {
         Ground::new().refuses(&sparse(map, size, stored), "malformed");
     }
-    Ground::new().refuses(&sparse("0,4", "1099511627776", "four"), "more than 274877906944 bytes");
+    Ground::new().refuses(
+        &sparse("0,4", "1099511627776", "four"),
+        "more than 274877906944 bytes",
+    );
     // The made-up name leads nowhere, and the real one is held to the same rules.
     let renamed = SampleTar::new()
         .pax(&[
@@ -484,7 +490,12 @@ fn attack_by_holes() {
 #[test]
 fn attack_by_content_of_what_has_none() {
     // Go's reader sees an entry where others see a link's content; what is hidden there is an entry here, too.
-    for kind in [EntryType::Link, EntryType::Symlink, EntryType::Directory, EntryType::Fifo] {
+    for kind in [
+        EntryType::Link,
+        EntryType::Symlink,
+        EntryType::Directory,
+        EntryType::Fifo,
+    ] {
         let hidden = SampleTar::new().file("hidden", "").finish();
         let ground = Ground::new();
         let archive = SampleTar::new()
@@ -504,14 +515,23 @@ fn attack_by_content_of_what_has_none() {
 
 #[test]
 fn attack_by_a_second_archive() {
-    let second = SampleTar::new().file("../canary/passwd", "evil").file("second", "2").finish();
+    let second = SampleTar::new()
+        .file("../canary/passwd", "evil")
+        .file("second", "2")
+        .finish();
     let ground = Ground::new();
     let first = SampleTar::new().file("first", "1").finish();
     ground.unpack(&[first.clone(), second.clone()].concat()).unwrap();
     assert_eq!(ground.read("first"), "1");
-    assert!(!ground.layer().join("second").exists(), "an archive ends where it ends");
+    assert!(
+        !ground.layer().join("second").exists(),
+        "an archive ends where it ends"
+    );
     // Where readers disagree on the end, there is none.
-    Ground::new().refuses(&[&first[..first.len() - 512], &second].concat(), "lone block of zeros");
+    Ground::new().refuses(
+        &[&first[..first.len() - 512], &second].concat(),
+        "lone block of zeros",
+    );
 }
 
 #[test]
@@ -521,7 +541,10 @@ fn attack_by_headers_that_never_come_to_an_entry() {
     for _ in 0..70 {
         archive = archive.pax(&[("SCHILY.xattr.user.x", &record)]);
     }
-    Ground::new().refuses(&archive.file("x", "").finish(), "extended headers stand before one entry");
+    Ground::new().refuses(
+        &archive.file("x", "").finish(),
+        "extended headers stand before one entry",
+    );
 }
 
 #[test]
@@ -538,7 +561,10 @@ fn attack_by_a_stream_that_swells() {
     let mut reader = HashingReader::new(Swelling(0), 1 << 20);
     let error = io::copy(&mut reader, &mut io::sink()).unwrap_err();
     assert_eq!(error.to_string(), "it has more than 1048576 bytes");
-    let limits = Limits { entries: 2, bytes: 10 };
+    let limits = Limits {
+        entries: 2,
+        bytes: 10,
+    };
     assert_eq!(limits.stream(), 2 * 2048 + 10);
 }
 
