@@ -119,8 +119,8 @@ fn is_blank(field: &[u8]) -> bool {
 /// Seconds since 1970 of a plain header. GNU tar writes a time before 1970 as a binary number, whose first byte is 0xff.
 fn old_time(header: &Header) -> i64 {
     let field = &header.as_old().mtime;
-    match field {
-        [0xff, .., a, b, c, d, e, f, g, h] => i64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]),
+    match field.last_chunk() {
+        Some(low) if field[0] == 0xff => i64::from_be_bytes(*low),
         _ => header
             .mtime()
             .ok()
