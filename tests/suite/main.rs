@@ -35,6 +35,8 @@ mod reload;
 #[cfg(test)]
 mod remotes;
 #[cfg(test)]
+mod round_trip;
+#[cfg(test)]
 mod runtime;
 #[cfg(test)]
 mod toml;

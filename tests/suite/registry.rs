@@ -114,7 +114,8 @@ impl Registry {
 
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
-fn digest(bytes: &[u8]) -> String {
+/// Its sha256, as OCI writes it.
+pub(crate) fn digest(bytes: &[u8]) -> String {
     use sha2::Digest as _;
     format!("sha256:{}", hex(&sha2::Sha256::digest(bytes)))
 }

@@ -1,7 +1,8 @@
 //! A byte stream of unknown compression in, the plain bytes out; and a reader that hashes what passes.
 //! **Invariant:** the compression is told from the first bytes, never from a name or an announcement.
 
-use std::io::{self, BufRead, BufReader, Cursor, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 
 use sha2::{Digest as _, Sha256};
 
@@ -15,6 +16,16 @@ const BZIP2: &[u8] = b"BZh";
 const XZ_MEMORY_KIB: u32 = 256 << 10;
 /// Large enough that a decoder's calls cost nothing, small enough for the second-level cache.
 pub(crate) const BUFFER: usize = 128 << 10;
+
+/// Whether a file is one of what [`decompress`] unpacks; it is read from its beginning afterwards.
+pub(crate) fn is_compressed(file: &mut File) -> io::Result<bool> {
+    let mut head = Vec::with_capacity(XZ.len());
+    file.by_ref().take(XZ.len() as u64).read_to_end(&mut head)?;
+    file.rewind()?;
+    Ok([GZIP, ZSTD, XZ, BZIP2]
+        .iter()
+        .any(|magic| head.starts_with(magic)))
+}
 
 /// Unpacks gzip, zstd, xz and bzip2, also when several streams follow each other, and passes anything else through.
 pub(crate) fn decompress<'a>(mut source: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {

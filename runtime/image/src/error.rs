@@ -149,6 +149,16 @@ pub enum ImageError {
         /// What it is for.
         platform: String,
     },
+    /// The image is for another processor than the one asked for.
+    #[error("image {name} is for {platform}, not for {wanted}")]
+    OtherPlatform {
+        /// The image.
+        name: String,
+        /// What it is for.
+        platform: String,
+        /// What was asked for.
+        wanted: String,
+    },
     /// The configuration and the manifest disagree.
     #[error("image has {layers} layers but its configuration names {diff_ids}")]
     LayerCount {

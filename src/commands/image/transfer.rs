@@ -1,13 +1,14 @@
 //! In: `rcompose image load|save|import|pull`. Out: images in the store, or in an archive.
 //! **Invariant:** an archive is written to a file of its own first: what was there stays until the new one is whole.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use rcompose_runtime::image_store::archive::{Format, Output};
 use rcompose_runtime::image_store::build::change;
-use rcompose_runtime::image_store::{ImageConfig, Platform, archive};
+use rcompose_runtime::image_store::{ImageConfig, ImageError, Platform, archive};
 
 use super::{find, reference};
 use crate::commands::listing::lines;
@@ -21,9 +22,12 @@ use crate::ui::progress::Progress;
 /// Options of `rcompose image load`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LoadArgs {
-    /// Archive; standard input without one
-    #[arg(short = 'i', long, value_name = "TAR")]
+    /// Archive, or a directory that is an OCI layout; standard input without one
+    #[arg(short = 'i', long, value_name = "PATH")]
     pub input: Option<PathBuf>,
+    /// Of images for several systems and processors, the one for this (default: this host's)
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
     /// Print nothing but what was loaded
     #[arg(short = 'q', long)]
     pub quiet: bool,
@@ -32,10 +36,16 @@ pub struct LoadArgs {
 /// Options of `rcompose image save`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SaveArgs {
-    /// Archive; standard output without one
-    #[arg(short = 'o', long, value_name = "TAR")]
+    /// docker-archive, oci-archive or oci-dir
+    #[arg(long, value_name = "FORMAT", default_value = "docker-archive")]
+    pub format: String,
+    /// Archive or, for oci-dir, directory; standard output without one
+    #[arg(short = 'o', long, value_name = "PATH")]
     pub output: Option<PathBuf>,
-    /// Names or ids
+    /// Fail unless the images are for this system and processor
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
+    /// Names or ids; a repository means all its tags
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
 }
@@ -76,8 +86,12 @@ pub struct PullArgs {
 
 pub(super) fn load_images(context: &Context, args: &LoadArgs) -> Result<(), CliError> {
     let store = context.runtime()?.images()?;
-    let input = open(args.input.as_deref())?;
-    for image in archive::load(store, input)? {
+    let platform = args.platform.as_deref().map(platform).transpose()?;
+    let images = match &args.input {
+        Some(path) if path.is_dir() => archive::load_directory(store, path, platform.as_ref())?,
+        path => archive::load(store, open(path.as_deref())?, platform.as_ref())?,
+    };
+    for image in images {
         let mut told: Vec<String> = image
             .references
             .iter()
@@ -93,42 +107,80 @@ pub(super) fn load_images(context: &Context, args: &LoadArgs) -> Result<(), CliE
 
 pub(super) fn save_images(context: &Context, args: &SaveArgs) -> Result<(), CliError> {
     let store = context.runtime()?.images()?;
+    let platform = args.platform.as_deref().map(platform).transpose()?;
+    let (format, directory) = match args.format.as_str() {
+        "docker-archive" => (Format::Docker, false),
+        "oci-archive" => (Format::Oci, false),
+        "oci-dir" => (Format::Oci, true),
+        other => {
+            return Err(CliError::usage(format!(
+                "--format {other}: expected docker-archive, oci-archive or oci-dir"
+            )));
+        }
+    };
     for name in &args.images {
-        find(store, name)?;
+        if store.tagged(name)?.is_empty() {
+            find(store, name)?;
+        }
     }
+    let save =
+        |output: &mut Output<'_>| archive::save(store, &args.images, platform.as_ref(), format, output);
     let Some(path) = &args.output else {
+        if directory {
+            return Err(CliError::usage(
+                "--format oci-dir wants a directory: give `-o DIRECTORY`",
+            ));
+        }
         if context.stdout.terminal {
             return Err(CliError::user("an archive is nothing for a terminal")
                 .with_hint("give `-o FILE`, or redirect standard output"));
         }
         let mut out = BufWriter::new(print::raw_out()?);
-        archive::save(store, &args.images, &mut out)?;
+        save(&mut Output::Tar(&mut out))?;
         out.flush()?;
         return Ok(());
     };
-    let mut unfinished = path.clone().into_os_string();
+    write_whole(path, directory, &save)
+}
+
+/// Writes beside `path` first, so that what is there under this name is never a part.
+fn write_whole(
+    path: &Path,
+    directory: bool,
+    save: &dyn Fn(&mut Output<'_>) -> Result<(), ImageError>,
+) -> Result<(), CliError> {
+    let mut unfinished = path.to_owned().into_os_string();
     unfinished.push(".part");
     let unfinished = PathBuf::from(unfinished);
     let failed = |error: io::Error| CliError::user(format!("cannot write {}: {error}", path.display()));
-    let mut out = BufWriter::new(File::create(&unfinished).map_err(failed)?);
-    let saved = archive::save(store, &args.images, &mut out)
-        .map_err(CliError::from)
-        .and_then(|()| out.flush().map_err(failed))
-        .and_then(|()| std::fs::rename(&unfinished, path).map_err(failed));
+    let saved = if directory {
+        // A directory takes the place of an empty one only.
+        fs::create_dir(&unfinished).map_err(failed)?;
+        save(&mut Output::Directory(unfinished.clone())).map_err(CliError::from)
+    } else {
+        let mut out = BufWriter::new(File::create(&unfinished).map_err(failed)?);
+        save(&mut Output::Tar(&mut out))
+            .map_err(CliError::from)
+            .and_then(|()| out.flush().map_err(failed))
+    };
+    let saved = saved.and_then(|()| fs::rename(&unfinished, path).map_err(failed));
     if saved.is_err() {
         // The first error counts.
-        std::fs::remove_file(&unfinished).unwrap_or_default();
+        let removed = if directory {
+            fs::remove_dir_all(&unfinished)
+        } else {
+            fs::remove_file(&unfinished)
+        };
+        removed.unwrap_or_default();
     }
     saved
 }
 
 pub(super) fn import_image(context: &Context, args: &ImportArgs) -> Result<(), CliError> {
     let name = args.name.as_deref().map(reference).transpose()?;
-    let platform = match &args.platform {
+    let made_for = match &args.platform {
         None => Platform::host(),
-        Some(text) => text.parse().map_err(|error| {
-            CliError::usage(format!("--platform {text}: {}", crate::error::chain(&error)))
-        })?,
+        Some(text) => platform(text)?,
     };
     let mut config = ImageConfig::default();
     for instruction in &args.change {
@@ -148,7 +200,7 @@ pub(super) fn import_image(context: &Context, args: &ImportArgs) -> Result<(), C
         name.as_ref(),
         &config,
         &args.message,
-        &platform,
+        &made_for,
         &created,
     )?;
     print::out(&format!("{}\n", image.id))?;
@@ -179,6 +231,11 @@ pub(super) fn pull_image(context: &Context, args: &PullArgs) -> Result<(), CliEr
     pulled.map_err(|error| CliError::user(crate::error::chain(&*error)))?;
     print::out(&format!("{name}\n"))?;
     Ok(())
+}
+
+fn platform(text: &str) -> Result<Platform, CliError> {
+    text.parse()
+        .map_err(|error| CliError::usage(format!("--platform {text}: {}", crate::error::chain(&error))))
 }
 
 /// An archive to read; standard input without a path.

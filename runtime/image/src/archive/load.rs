@@ -1,145 +1,69 @@
-//! A `docker save` or OCI layout archive in, its images in the store out.
+//! A `docker save` archive, an OCI layout or a directory of either in, its images in the store out.
 //! **Invariant:** a layer is stored only if it has the digest the image's configuration names.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde::de::DeserializeOwned;
 use sha2::{Digest as _, Sha256};
 
+use super::describe::{Described, describe};
 use super::members::Members;
-use super::{CONTAINERD_NAME, DockerManifest, OCI_REF_NAME};
-use crate::compression::decompress;
+use crate::compression::is_compressed;
 use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::image::Image;
 use crate::image_config::ImageDocument;
-use crate::manifest::{Descriptor, Index, Manifest, ManifestDocument, ManifestError};
 use crate::platform::Platform;
-use crate::reference::Reference;
 use crate::store::{ImageStore, LayerBlob, LayerRecord};
-use crate::unpack::{Limits, unpack_layer};
+use crate::unpack::unpack_layer;
 
 /// Fast: the archive is written once and read hardly ever.
 const ZSTD_LEVEL: i32 = 1;
-const DEEPEST_INDEX: u32 = 4;
+/// Layers unpacked at a time; each keeps its archive beside, which is a second thread.
+const AT_ONCE: usize = 3;
 
-/// Reads images from `archive`, which may be compressed. Returns them with the names they were given.
-pub fn load(store: &ImageStore, archive: impl Read) -> Result<Vec<Image>, ImageError> {
+/// Reads images from `archive`, which may be compressed. Returns them with the names they were given. Of an image for several
+/// platforms that for `platform` is taken, without one the host's.
+pub fn load(
+    store: &ImageStore,
+    archive: impl Read,
+    platform: Option<&Platform>,
+) -> Result<Vec<Image>, ImageError> {
     let _lease = store.lease()?;
-    let members = Members::read(archive, store.prepare_layer()?)?;
-    let mut images = Vec::new();
-    for described in describe(&members)? {
-        images.push(load_one(store, &members, &described)?);
-    }
-    Ok(images)
+    load_all(store, &Members::read(archive, store.prepare_layer()?)?, platform)
 }
 
-/// An image of the archive: names of members, and the image's own names.
-struct Described {
-    config: String,
-    layers: Vec<String>,
-    names: Vec<Reference>,
+/// The same from a directory: an OCI layout, or what skopeo calls `dir:`.
+pub fn load_directory(
+    store: &ImageStore,
+    directory: &Path,
+    platform: Option<&Platform>,
+) -> Result<Vec<Image>, ImageError> {
+    let _lease = store.lease()?;
+    load_all(store, &Members::of_directory(directory)?, platform)
 }
 
-fn describe(members: &Members) -> Result<Vec<Described>, ImageError> {
-    if members.has("manifest.json") {
-        let manifests: Vec<DockerManifest> = parse(members, "manifest.json")?;
-        return manifests
-            .into_iter()
-            .map(|manifest| {
-                let names = manifest.repo_tags.unwrap_or_default();
-                let names = names.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
-                Ok(Described {
-                    config: manifest.config,
-                    layers: manifest.layers.unwrap_or_default(),
-                    names,
-                })
-            })
-            .collect();
-    }
-    if !members.has("index.json") {
-        return Err(ImageError::NoMember {
-            member: "manifest.json or index.json".to_owned(),
-        });
-    }
-    let index: Index = parse(members, "index.json")?;
-    let mut described = Vec::new();
-    for descriptor in &index.manifests {
-        let Some(manifest) = manifest(members, descriptor, 0)? else {
-            continue;
-        };
-        let layers = manifest
-            .layers
-            .iter()
-            .map(|layer| blob_name(&layer.digest))
-            .collect();
-        described.push(Described {
-            config: blob_name(&manifest.config.digest),
-            layers,
-            names: names(descriptor),
-        });
-    }
-    Ok(described)
+fn load_all(
+    store: &ImageStore,
+    members: &Members,
+    platform: Option<&Platform>,
+) -> Result<Vec<Image>, ImageError> {
+    let described = describe(members, platform)?;
+    described
+        .iter()
+        .map(|described| load_one(store, members, described, platform))
+        .collect()
 }
 
-/// The manifest for this host behind a descriptor; `None` for what is no image, such as attestations.
-fn manifest(members: &Members, descriptor: &Descriptor, depth: u32) -> Result<Option<Manifest>, ImageError> {
-    let name = blob_name(&descriptor.digest);
-    let bytes = members.content(&name)?;
-    let actual = Digest::of(&bytes);
-    if actual != descriptor.digest {
-        return Err(ImageError::WrongDigest {
-            what: name,
-            expected: descriptor.digest,
-            actual,
-        });
-    }
-    match ManifestDocument::parse(&descriptor.media_type, &bytes) {
-        Ok(ManifestDocument::Manifest(manifest)) => Ok(Some(manifest)),
-        Ok(ManifestDocument::Index(index)) if depth < DEEPEST_INDEX => {
-            let chosen = index
-                .choose(&Platform::host())
-                .map_err(|source| ImageError::Manifest { source })?;
-            manifest(members, chosen, depth + 1)
-        }
-        Ok(ManifestDocument::Index(_))
-        | Err(ManifestError::NotAnImage { .. } | ManifestError::UnknownType { .. }) => Ok(None),
-        Err(source) => Err(ImageError::Manifest { source }),
-    }
-}
-
-/// Many tools write only a tag into OCI's annotation; that alone names no image.
-fn names(descriptor: &Descriptor) -> Vec<Reference> {
-    let absent = BTreeMap::new();
-    let annotations = descriptor.annotations.as_ref().unwrap_or(&absent);
-    let whole = annotations
-        .get(CONTAINERD_NAME)
-        .and_then(|name| name.parse().ok());
-    let reference = || {
-        annotations
-            .get(OCI_REF_NAME)
-            .filter(|name| name.contains([':', '/']))?
-            .parse()
-            .ok()
-    };
-    whole.or_else(reference).into_iter().collect()
-}
-
-fn blob_name(digest: &Digest) -> String {
-    format!("blobs/sha256/{}", digest.hex())
-}
-
-fn parse<T: DeserializeOwned>(members: &Members, name: &str) -> Result<T, ImageError> {
-    serde_json::from_slice(&members.content(name)?).map_err(|source| ImageError::Member {
-        member: name.to_owned(),
-        source,
-    })
-}
-
-fn load_one(store: &ImageStore, members: &Members, described: &Described) -> Result<Image, ImageError> {
+fn load_one(
+    store: &ImageStore,
+    members: &Members,
+    described: &Described,
+    platform: Option<&Platform>,
+) -> Result<Image, ImageError> {
     let bytes = members.content(&described.config)?;
     let document: ImageDocument = serde_json::from_slice(&bytes).map_err(|source| ImageError::Member {
         member: described.config.clone(),
@@ -150,15 +74,23 @@ fn load_one(store: &ImageStore, members: &Members, described: &Described) -> Res
             platform: document.platform().to_string(),
         });
     }
+    if let Some(wanted) = platform
+        && wanted.suits(&document.platform()).is_none()
+    {
+        return Err(ImageError::OtherPlatform {
+            name: described
+                .names
+                .first()
+                .map_or_else(|| described.config.clone(), ToString::to_string),
+            platform: document.platform().to_string(),
+            wanted: wanted.to_string(),
+        });
+    }
     let (layers, diff_ids) = (described.layers.len(), document.rootfs.diff_ids.len());
     if layers != diff_ids {
         return Err(ImageError::LayerCount { layers, diff_ids });
     }
-    for (diff_id, member) in document.rootfs.diff_ids.iter().zip(&described.layers) {
-        if store.layer_record(diff_id)?.is_none() {
-            load_layer(store, members.path(member)?, member, diff_id)?;
-        }
-    }
+    load_layers(store, members, &document.rootfs.diff_ids, &described.layers)?;
     let image = store.record_image(&bytes, &document, None)?;
     for name in &described.names {
         store.tag(&image.id, name, None)?;
@@ -166,6 +98,45 @@ fn load_one(store: &ImageStore, members: &Members, described: &Described) -> Res
     Ok(Image {
         references: described.names.clone(),
         ..image
+    })
+}
+
+/// Unpacks what the store does not have, several layers at a time.
+fn load_layers(
+    store: &ImageStore,
+    members: &Members,
+    diff_ids: &[Digest],
+    names: &[String],
+) -> Result<(), ImageError> {
+    let mut asked = BTreeSet::new();
+    let mut missing = Vec::new();
+    for (diff_id, name) in diff_ids.iter().zip(names) {
+        if asked.insert(*diff_id) && store.layer_record(diff_id)?.is_none() {
+            missing.push((diff_id, name, members.path(name)?));
+        }
+    }
+    let next = AtomicUsize::new(0);
+    let work = || -> Result<(), ImageError> {
+        while let Some((diff_id, name, path)) = missing.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // Once one has failed there is no image, and the others are not begun.
+            load_layer(store, path, name, diff_id)
+                .inspect_err(|_| next.store(missing.len(), Ordering::Relaxed))?;
+        }
+        Ok(())
+    };
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..AT_ONCE.min(missing.len()))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let results: Vec<_> = workers
+            .into_iter()
+            .map(|worker| {
+                worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect();
+        results.into_iter().collect()
     })
 }
 
@@ -177,16 +148,14 @@ fn load_layer(store: &ImageStore, path: &Path, member: &str, expected: &Digest) 
     let blob_path = blob_file.path().join("blob");
     let output = File::create(&blob_path).map_err(ImageError::path("create", &blob_path))?;
     let (blob, (diff_id, size)) = std::thread::scope(|scope| {
-        let packing = scope.spawn(|| -> Result<LayerBlob, ImageError> {
-            let plain = decompress(open()?).map_err(|source| ImageError::Read { source })?;
-            compress(plain.take(Limits::default().stream()), output)
-                .map_err(|source| ImageError::Write { source })
-        });
+        let packing = scope.spawn(|| keep(open()?, output).map_err(|source| ImageError::Write { source }));
         let unpacked = open().and_then(|archive| unpack_layer(archive, prepared.path()));
         let blob = packing
             .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
-        Ok::<_, ImageError>((blob, unpacked?))
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        // The first failure of an archive that is no good is that of unpacking it.
+        let unpacked = unpacked?;
+        Ok::<_, ImageError>((blob?, unpacked))
     })?;
     if diff_id != *expected {
         return Err(ImageError::WrongDigest {
@@ -206,21 +175,23 @@ fn load_layer(store: &ImageStore, path: &Path, member: &str, expected: &Digest) 
     Ok(())
 }
 
-/// Writes `plain` as zstd and hashes what it writes.
-fn compress(mut plain: impl Read, output: File) -> io::Result<LayerBlob> {
-    let mut encoder = zstd::Encoder::new(
-        HashingWriter {
-            output,
-            hash: Sha256::new(),
-            count: 0,
-        },
-        ZSTD_LEVEL,
-    )?;
-    io::copy(&mut plain, &mut encoder)?;
-    let written = encoder.finish()?;
+/// Writes an archive as it is, if it is compressed, else as zstd, and hashes what it writes.
+fn keep(mut archive: File, output: File) -> io::Result<LayerBlob> {
+    let mut output = HashingWriter {
+        output,
+        hash: Sha256::new(),
+        count: 0,
+    };
+    if is_compressed(&mut archive)? {
+        io::copy(&mut archive, &mut output)?;
+    } else {
+        let mut encoder = zstd::Encoder::new(output, ZSTD_LEVEL)?;
+        io::copy(&mut archive, &mut encoder)?;
+        output = encoder.finish()?;
+    }
     Ok(LayerBlob {
-        digest: written.hash.into(),
-        size: written.count,
+        digest: output.hash.into(),
+        size: output.count,
     })
 }
 

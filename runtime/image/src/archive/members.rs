@@ -1,10 +1,11 @@
-//! A tar stream in, its regular files in a scratch directory and a table of their names out.
-//! **Invariant:** a file is stored under a number of ours; names, links and `..` of the archive only ever index the table.
+//! A tar stream or a directory in, a table of the regular files in it out.
+//! **Invariant:** a file of a stream is stored under a number of ours, one of a directory is no link; names, links and `..` of an
+//! archive only ever index the table.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::compression::{BUFFER, decompress};
 use crate::error::ImageError;
@@ -14,6 +15,8 @@ use crate::unpack::Limits;
 
 const MOST_MEMBERS: u64 = 100_000;
 const MOST_LINKS: usize = 16;
+/// `blobs/sha256/<hex>` is three names deep.
+const DEEPEST: usize = 3;
 /// The longest JSON document read from an archive: 8 MiB.
 const LONGEST_DOCUMENT: u64 = 8 << 20;
 
@@ -27,10 +30,11 @@ enum Member {
 pub(super) struct Members {
     table: HashMap<String, Member>,
     /// Removed with the files when this is dropped.
-    _scratch: PreparedLayer,
+    _scratch: Option<PreparedLayer>,
 }
 
 impl Members {
+    /// The files of a tar stream, which may be compressed; they are kept in `scratch`.
     pub(super) fn read(archive: impl Read, scratch: PreparedLayer) -> Result<Self, ImageError> {
         let plain = decompress(archive).map_err(|source| ImageError::Read { source })?;
         let limit = Limits::default().bytes;
@@ -39,12 +43,7 @@ impl Members {
         let (mut count, mut bytes) = (0, 0_u64);
         while let Some(entry) = stream.next_entry()? {
             count += 1;
-            if count > MOST_MEMBERS {
-                return Err(ImageError::TooLarge {
-                    what: "entries",
-                    limit: MOST_MEMBERS,
-                });
-            }
+            counted(count)?;
             bytes = bytes.saturating_add(entry.size);
             if bytes > limit {
                 return Err(ImageError::TooLarge { what: "bytes", limit });
@@ -81,7 +80,40 @@ impl Members {
         }
         Ok(Self {
             table,
-            _scratch: scratch,
+            _scratch: Some(scratch),
+        })
+    }
+
+    /// The files below `root`: an OCI layout, or what `skopeo copy … dir:` writes. Links are left out.
+    pub(super) fn of_directory(root: &Path) -> Result<Self, ImageError> {
+        let mut table = HashMap::new();
+        let mut pending = vec![(root.to_owned(), String::new(), 0)];
+        let mut count = 0;
+        while let Some((directory, prefix, depth)) = pending.pop() {
+            let listing = || ImageError::path("list", &directory);
+            for entry in fs::read_dir(&directory).map_err(listing())? {
+                let entry = entry.map_err(listing())?;
+                count += 1;
+                counted(count)?;
+                let Ok(name) = entry.file_name().into_string() else {
+                    continue;
+                };
+                let name = if prefix.is_empty() {
+                    name
+                } else {
+                    format!("{prefix}/{name}")
+                };
+                let kind = entry.file_type().map_err(listing())?;
+                if kind.is_file() {
+                    table.insert(name, Member::File(entry.path()));
+                } else if kind.is_dir() && depth + 1 < DEEPEST {
+                    pending.push((entry.path(), name, depth + 1));
+                }
+            }
+        }
+        Ok(Self {
+            table,
+            _scratch: None,
         })
     }
 
@@ -120,6 +152,16 @@ impl Members {
         }
         Ok(bytes)
     }
+}
+
+fn counted(count: u64) -> Result<(), ImageError> {
+    if count > MOST_MEMBERS {
+        return Err(ImageError::TooLarge {
+            what: "entries",
+            limit: MOST_MEMBERS,
+        });
+    }
+    Ok(())
 }
 
 /// `path` as seen from `directory`, without `.` and `..`; `None` if it is empty or leads out of the archive.

@@ -14,6 +14,14 @@ use crate::platform::Platform;
 use crate::sample_tar::{Sample, SampleTar};
 use crate::store::ImageStore;
 
+fn load(store: &ImageStore, archive: &[u8]) -> Result<Vec<crate::Image>, ImageError> {
+    super::load(store, archive, None)
+}
+
+fn save(store: &ImageStore, names: &[String], archive: &mut Vec<u8>) -> Result<(), ImageError> {
+    super::save(store, names, None, Format::Docker, &mut Output::Tar(archive))
+}
+
 struct Ground {
     scratch: tempfile::TempDir,
     store: ImageStore,
@@ -357,4 +365,200 @@ fn errors_say_what_is_missing() {
         .unwrap_err()
         .to_string();
     assert_eq!(error, "no such image: absent");
+}
+
+#[test]
+fn manifest_and_index_have_dockers_keys() {
+    let ground = Ground::new();
+    let image = ground.import("one:1");
+    ground
+        .store
+        .tag(&image.id, &"one:2".parse().unwrap(), None)
+        .unwrap();
+    let mut bytes = Vec::new();
+    // A repository means all of its tags.
+    save(&ground.store, &["one".to_owned()], &mut bytes).unwrap();
+    let members = members(&bytes);
+    let layer = image.diff_ids[0];
+    let size = ground.store.layer(&layer).unwrap().unwrap().size;
+    let json = |name: &str| -> serde_json::Value { serde_json::from_slice(&members[name]).unwrap() };
+    assert_eq!(
+        json("manifest.json"),
+        json!([{
+            "Config": format!("blobs/sha256/{}", image.id.hex()),
+            "RepoTags": ["one:1", "one:2"],
+            "Layers": [format!("blobs/sha256/{}", layer.hex())],
+            "LayerSources": {layer.to_string(): {
+                "mediaType": "application/vnd.oci.image.layer.v1.tar", "size": size, "digest": layer,
+            }},
+        }])
+    );
+    assert_eq!(
+        json("repositories"),
+        json!({"one": {"1": layer.hex(), "2": layer.hex()}})
+    );
+    let index = json("index.json");
+    assert_eq!(index["manifests"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        index["manifests"][0]["annotations"],
+        json!({"io.containerd.image.name": "docker.io/library/one:1", "org.opencontainers.image.ref.name": "1"})
+    );
+    assert_eq!(index["manifests"][0].as_object().unwrap().len(), 4);
+    let (mut unnamed, id) = (Vec::new(), image.id.hex());
+    save(&ground.store, &[id], &mut unnamed).unwrap();
+    let unnamed = self::members(&unnamed);
+    assert!(!unnamed.contains_key("repositories"));
+    let manifest: serde_json::Value = serde_json::from_slice(&unnamed["manifest.json"]).unwrap();
+    assert_eq!(manifest[0]["RepoTags"], json!(null));
+}
+
+fn members(archive: &[u8]) -> BTreeMap<String, Vec<u8>> {
+    let mut archive = tar::Archive::new(archive);
+    let entries = archive.entries().unwrap().map(Result::unwrap);
+    let read = |mut entry: tar::Entry<'_, &[u8]>| {
+        let mut content = Vec::new();
+        std::io::Read::read_to_end(&mut entry, &mut content).unwrap();
+        (entry.path().unwrap().display().to_string(), content)
+    };
+    entries.map(read).collect()
+}
+
+#[test]
+fn an_oci_layout_goes_out_and_comes_in_as_archive_and_as_directory() {
+    let ground = Ground::new();
+    let image = ground.import("one:1");
+    let names = ["one:1".to_owned()];
+    let mut bytes = Vec::new();
+    super::save(
+        &ground.store,
+        &names,
+        None,
+        Format::Oci,
+        &mut Output::Tar(&mut bytes),
+    )
+    .unwrap();
+    let files = members(&bytes);
+    assert!(!files.contains_key("manifest.json") && !files.contains_key("repositories"));
+    let directory = ground.scratch.path().join("layout");
+    super::save(
+        &ground.store,
+        &names,
+        None,
+        Format::Oci,
+        &mut Output::Directory(directory.clone()),
+    )
+    .unwrap();
+    for (name, content) in &files {
+        assert!(fs::read(directory.join(name)).unwrap() == *content, "{name}");
+    }
+    let (one, two) = (Ground::new(), Ground::new());
+    for loaded in [
+        load(&one.store, &bytes).unwrap(),
+        load_directory(&two.store, &directory, None).unwrap(),
+    ] {
+        assert_eq!(loaded[0].id, image.id);
+        assert_eq!(loaded[0].references, [names[0].parse().unwrap()]);
+    }
+    // A link in a directory is no file of it.
+    let index = directory.join("index.json");
+    fs::rename(&index, directory.join("elsewhere")).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &index).unwrap();
+    let error = load_directory(&Ground::new().store, &directory, None).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the archive has no \"manifest.json or index.json\""
+    );
+}
+
+#[test]
+fn the_plain_directory_of_skopeo_loads() {
+    let plain = layer("a", "1");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, &plain).unwrap();
+    let gzip = gzip.finish().unwrap();
+    let config = config(&[&plain]);
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST,
+        "config": {"mediaType": OCI_CONFIG, "digest": Digest::of(&config), "size": config.len()},
+        "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": Digest::of(&gzip), "size": gzip.len()}],
+    });
+    let ground = Ground::new();
+    let directory = ground.scratch.path().join("dir");
+    fs::create_dir(&directory).unwrap();
+    for (name, content) in [
+        (
+            "version".to_owned(),
+            b"Directory Transport Version: 1.1\n".to_vec(),
+        ),
+        ("manifest.json".to_owned(), serde_json::to_vec(&manifest).unwrap()),
+        (Digest::of(&config).hex(), config.clone()),
+        (Digest::of(&gzip).hex(), gzip.clone()),
+    ] {
+        fs::write(directory.join(name), content).unwrap();
+    }
+    let images = load_directory(&ground.store, &directory, None).unwrap();
+    assert_eq!(images[0].id, Digest::of(&config));
+    assert!(images[0].references.is_empty());
+    // The archive it came as is kept as it is, and not packed a second time.
+    assert!(ground.store.blob_path(&Digest::of(&gzip)).exists());
+}
+
+#[test]
+fn a_platform_that_is_asked_for_is_the_one_that_comes() {
+    let plain = layer("a", "1");
+    let of = |architecture: &str| {
+        let config = json!({
+            "os": "linux", "architecture": architecture, "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [Digest::of(&plain)]},
+        });
+        serde_json::to_vec(&config).unwrap()
+    };
+    let (amd64, arm64) = (of("amd64"), of("arm64"));
+    let mut archive = SampleTar::new();
+    let mut manifests = Vec::new();
+    let mut put = |content: &[u8]| {
+        let name = format!("blobs/sha256/{}", Digest::of(content).hex());
+        archive = std::mem::take(&mut archive).add(&member(&name, content));
+    };
+    put(&plain);
+    for (architecture, config) in [("amd64", &amd64), ("arm64", &arm64)] {
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": OCI_MANIFEST,
+            "config": {"mediaType": OCI_CONFIG, "digest": Digest::of(config), "size": config.len()},
+            "layers": [{"mediaType": OCI_LAYER, "digest": Digest::of(&plain), "size": plain.len()}],
+        });
+        let manifest = serde_json::to_vec(&manifest).unwrap();
+        put(config);
+        put(&manifest);
+        manifests.push(json!({
+            "mediaType": OCI_MANIFEST, "digest": Digest::of(&manifest), "size": manifest.len(),
+            "platform": {"os": "linux", "architecture": architecture},
+            "annotations": {"org.opencontainers.image.ref.name": "many:1"},
+        }));
+    }
+    let index = json!({"schemaVersion": 2, "manifests": manifests});
+    let archive = archive
+        .add(&member("index.json", &serde_json::to_vec(&index).unwrap()))
+        .finish();
+    for (platform, config) in [("linux/amd64", &amd64), ("linux/arm64", &arm64)] {
+        let wanted = platform.parse().unwrap();
+        let ground = Ground::new();
+        let images = super::load(&ground.store, archive.as_slice(), Some(&wanted)).unwrap();
+        assert_eq!(
+            (images.len(), images[0].id),
+            (1, Digest::of(config)),
+            "{platform}"
+        );
+        let names = ["many:1".to_owned()];
+        let riscv = "linux/riscv64".parse().unwrap();
+        let error = super::save(
+            &ground.store,
+            &names,
+            Some(&riscv),
+            Format::Docker,
+            &mut Output::Tar(&mut Vec::new()),
+        );
+        let expected = format!("image many:1 is for {platform}, not for linux/riscv64");
+        assert_eq!(error.unwrap_err().to_string(), expected);
+    }
 }

@@ -48,6 +48,28 @@ impl ImageStore {
         }))
     }
 
+    /// All tagged images of a repository, if `name` is one and nothing more: no tag, no digest.
+    pub fn tagged(&self, name: &str) -> Result<Vec<Image>, ImageError> {
+        let last = name.rsplit('/').next().unwrap_or(name);
+        let Ok(reference) = name.parse::<Reference>() else {
+            return Ok(Vec::new());
+        };
+        if last.contains([':', '@']) {
+            return Ok(Vec::new());
+        }
+        let tags = self.name_path(&reference);
+        let mut tags = file_names(tags.parent().unwrap_or(&tags))?;
+        tags.sort();
+        let mut images = Vec::new();
+        for tag in tags {
+            // An unfinished file's name is no tag.
+            if let Ok(tag) = reference.with_tag(&tag) {
+                images.extend(self.resolve(&tag)?);
+            }
+        }
+        Ok(images)
+    }
+
     /// When the name was last given to an image: by the last pull or build.
     pub fn named_at(&self, reference: &Reference) -> Result<Option<std::time::SystemTime>, ImageError> {
         let path = self.name_path(reference);

@@ -300,8 +300,15 @@ fn a_saved_image_loads_elsewhere_with_the_same_id() {
     let (_other, to) = store();
     let pulled = pull_plainly(&from, &name);
     let mut bytes = Vec::new();
-    archive::save(&from, std::slice::from_ref(&name), &mut bytes).unwrap();
-    let loaded = archive::load(&to, bytes.as_slice()).unwrap();
+    archive::save(
+        &from,
+        std::slice::from_ref(&name),
+        None,
+        archive::Format::Docker,
+        &mut archive::Output::Tar(&mut bytes),
+    )
+    .unwrap();
+    let loaded = archive::load(&to, bytes.as_slice(), None).unwrap();
     assert_eq!(loaded[0].id, pulled.id);
     assert_eq!(to.resolve(&name.parse().unwrap()).unwrap().unwrap().id, pulled.id);
     assert_eq!(
