@@ -10,6 +10,8 @@ use tar::{EntryType, Header};
 
 use crate::error::ImageError;
 
+/// As much as an archive's end has.
+const ZEROS: [u8; 1024] = [0; 1024];
 const BLOCK: u64 = 512;
 
 /// Where an archive goes.
@@ -50,9 +52,7 @@ impl Output<'_> {
                     .map_err(write_failed)?;
                 content(*output)?;
                 let padding = usize::try_from((BLOCK - size % BLOCK) % BLOCK).unwrap_or(0);
-                output
-                    .write_all(&[0; BLOCK as usize][..padding])
-                    .map_err(write_failed)
+                output.write_all(&ZEROS[..padding]).map_err(write_failed)
             }
             Self::Directory(root) => {
                 let path = root.join(name);
@@ -65,7 +65,7 @@ impl Output<'_> {
 
     pub(super) fn finish(&mut self) -> Result<(), ImageError> {
         match self {
-            Self::Tar(output) => output.write_all(&[0; 2 * BLOCK as usize]).map_err(write_failed),
+            Self::Tar(output) => output.write_all(&ZEROS).map_err(write_failed),
             Self::Directory(_) => Ok(()),
         }
     }

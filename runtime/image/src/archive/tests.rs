@@ -6,7 +6,6 @@ use std::path::Path;
 use serde_json::json;
 
 use super::*;
-use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::image_config::ImageConfig;
 use crate::manifest::{OCI_CONFIG, OCI_LAYER, OCI_MANIFEST};
