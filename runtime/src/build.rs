@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use rcompose_container::spec::{MountSource, MountSpec};
 use rcompose_image::ImageConfig;
 use rcompose_image::build::step::{RunStep, StepMountSource, StepNetwork, StepRunner};
-use rustix::event::{PollFd, PollFlags};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
 
 use crate::complete::ImageView;
 use crate::container::text;
@@ -22,6 +24,12 @@ use crate::runtime::{Runtime, RuntimeError, StopOptions};
 
 /// The project of all build containers, and their network; no user's project has such a name.
 pub(crate) const PROJECT: &str = "_build";
+
+/// A cancelled build ends its commands within this time.
+const BETWEEN_QUESTIONS: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 50_000_000,
+};
 
 /// Runs steps of builds. Its network goes with it.
 #[derive(Debug)]
@@ -44,7 +52,12 @@ impl Drop for BuildRunner<'_> {
 }
 
 impl StepRunner for BuildRunner<'_> {
-    fn run(&self, step: &RunStep, output: &mut dyn FnMut(bool, &[u8])) -> Result<i32, String> {
+    fn run(
+        &self,
+        step: &RunStep,
+        output: &mut dyn FnMut(bool, &[u8]),
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<i32, String> {
         let story = |error: RuntimeError| {
             let mut text = error.to_string();
             let mut cause = error.source();
@@ -55,7 +68,7 @@ impl StepRunner for BuildRunner<'_> {
             text
         };
         let id = self.make(step).map_err(story)?;
-        let ran = self.run_to_end(&id, step, output);
+        let ran = self.run_to_end(&id, step, output, stopped);
         let removed = self.remove(&id);
         let code = ran.map_err(story)?;
         removed.map_err(story)?;
@@ -128,6 +141,7 @@ impl BuildRunner<'_> {
         id: &str,
         step: &RunStep,
         output: &mut dyn FnMut(bool, &[u8]),
+        stopped: &dyn Fn() -> bool,
     ) -> Result<i32, RuntimeError> {
         let failed = |source: io::Error| RuntimeError::Io {
             what: "make a pipe".to_owned(),
@@ -149,18 +163,18 @@ impl BuildRunner<'_> {
                 // The command may end before it has read all of it.
                 let _ended = stdin.write_all(&input);
             });
-            forward(stdout, stderr, output);
+            let ended = forward(stdout, stderr, output, stopped);
             drop(stdin_reader);
-        });
+            if !ended {
+                self.runtime.stop(id, &at_once())?;
+            }
+            Ok(())
+        })?;
         session.wait(None)
     }
 
     fn remove(&self, id: &str) -> Result<(), RuntimeError> {
-        let at_once = StopOptions {
-            grace: Some(std::time::Duration::ZERO),
-            ..StopOptions::default()
-        };
-        self.runtime.stop(id, &at_once)?;
+        self.runtime.stop(id, &at_once())?;
         self.runtime.unwire(&[id.to_owned()])?;
         self.runtime.remove_container(id, true)
     }
@@ -224,17 +238,33 @@ fn mounts_of(step: &RunStep) -> Result<(Vec<MountRequest>, Vec<MountSpec>), Runt
     Ok((mounts, extra))
 }
 
-/// Hands on both streams until both have ended.
-fn forward(stdout: PipeReader, stderr: PipeReader, output: &mut dyn FnMut(bool, &[u8])) {
+fn at_once() -> StopOptions {
+    StopOptions {
+        grace: Some(Duration::ZERO),
+        ..StopOptions::default()
+    }
+}
+
+/// Hands on both streams until both have ended; false when it was stopped before.
+fn forward(
+    stdout: PipeReader,
+    stderr: PipeReader,
+    output: &mut dyn FnMut(bool, &[u8]),
+    stopped: &dyn Fn() -> bool,
+) -> bool {
     let mut open = vec![(false, stdout), (true, stderr)];
     let mut part = vec![0_u8; 64 * 1024];
     while !open.is_empty() {
+        if stopped() {
+            return false;
+        }
         let mut polls: Vec<PollFd<'_>> = open
             .iter()
             .map(|(_, pipe)| PollFd::new(pipe, PollFlags::IN))
             .collect();
-        if rustix::io::retry_on_intr(|| rustix::event::poll(&mut polls, None)).is_err() {
-            return;
+        match rustix::event::poll(&mut polls, Some(&BETWEEN_QUESTIONS)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return true,
         }
         let ready: Vec<bool> = polls.iter().map(|poll| !poll.revents().is_empty()).collect();
         let mut ready = ready.into_iter();
@@ -251,6 +281,7 @@ fn forward(stdout: PipeReader, stderr: PipeReader, output: &mut dyn FnMut(bool, 
             }
         });
     }
+    true
 }
 
 fn build_network() -> NetworkRequest {

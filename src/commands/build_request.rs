@@ -25,12 +25,18 @@ pub struct BuildOptions {
     pub arguments: BTreeMap<String, Option<String>>,
 }
 
+/// The variable of the environment, and argument of builds, that dates images (reproducible-builds.org).
+const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
+/// The end of the year 9999, the last that RFC 3339 can write.
+const MOST_SECONDS: i64 = 253_402_300_799;
+
 /// The request for the image of a service.
 pub fn build_request(
     files: &LoadedProject,
     service: &Service,
     section: &Build,
     options: &BuildOptions,
+    variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<BuildRequest, ImageError> {
     let context = PathBuf::from(&section.context);
     if !context.is_absolute() {
@@ -46,14 +52,19 @@ pub fn build_request(
     let (dockerfile, dockerfile_name) = dockerfile(section, &context)?;
     let mut arguments: BTreeMap<String, Option<String>> = section.args.clone().into_iter().collect();
     arguments.extend(options.arguments.clone());
+    if let Some(epoch) = variable(SOURCE_DATE_EPOCH).filter(|_| !arguments.contains_key(SOURCE_DATE_EPOCH)) {
+        arguments.insert(SOURCE_DATE_EPOCH.to_owned(), Some(epoch));
+    }
     Ok(BuildRequest {
         dockerignore: dockerignore(section, &context)?.unwrap_or_default(),
         dockerfile,
         dockerfile_name,
-        arguments,
         target: section.target.clone(),
         labels: labels(&files.project, service, section),
         no_cache: section.no_cache || options.no_cache,
+        no_cache_filter: section.no_cache_filter.clone(),
+        source_date_epoch: source_date_epoch(&arguments)?,
+        arguments,
         contexts: contexts(&files.project, section)?,
         extra_hosts: section.extra_hosts.clone(),
         network: section.network.clone(),
@@ -61,6 +72,17 @@ pub fn build_request(
         shm_size: section.shm_size,
         context,
     })
+}
+
+fn source_date_epoch(arguments: &BTreeMap<String, Option<String>>) -> Result<Option<i64>, ImageError> {
+    let Some(text) = arguments.get(SOURCE_DATE_EPOCH).and_then(Option::as_deref) else {
+        return Ok(None);
+    };
+    match text.parse::<i64>() {
+        _ if text.is_empty() => Ok(None),
+        Ok(seconds) if (0..=MOST_SECONDS).contains(&seconds) => Ok(Some(seconds)),
+        _ => Err(format!("SOURCE_DATE_EPOCH={text} is no number of seconds since 1970").into()),
+    }
 }
 
 /// The Dockerfile's text, and its path for messages.

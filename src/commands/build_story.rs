@@ -1,8 +1,10 @@
-//! In: events of a build, output in pieces. Out: whole lines, told as events under the name of their service.
-//! **Invariant:** a line is told once it is complete, or when its step is done.
+//! In: events of a build, output in pieces. Out: whole lines, told as events under the name of their service, step by step.
+//! Of steps that run beside each other the oldest is told as it goes; what the others say is kept until it is their turn.
+//! **Invariant:** a line is told once it is complete, or when its step is done; no two steps are told at once.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use rcompose_runtime::image_store::build::BuildEvent;
 
@@ -13,8 +15,42 @@ use crate::model::ServiceName;
 pub(super) struct Story<'a> {
     service: &'a ServiceName,
     events: &'a dyn Events,
-    /// The beginning of a line, by step and stream.
-    begun: Mutex<HashMap<(usize, bool), Vec<u8>>>,
+    steps: Mutex<BTreeMap<usize, Step>>,
+}
+
+/// A step that is not done, or not told to its end.
+struct Step {
+    begun: Instant,
+    /// Lines to be told.
+    lines: Vec<String>,
+    /// The beginning of a line, of either stream.
+    unfinished: [Vec<u8>; 2],
+    is_done: bool,
+}
+
+impl Step {
+    fn output(&mut self, stream: usize, bytes: &[u8]) {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let rest = &mut self.unfinished[stream];
+        rest.extend_from_slice(bytes);
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = rest.drain(..=end).collect();
+            let text = String::from_utf8_lossy(&line);
+            self.lines.push(format!("{seconds:.3} {}", text.trim_end()));
+        }
+    }
+
+    fn end(&mut self, last: String) {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        for rest in self.unfinished.iter_mut().map(std::mem::take) {
+            if !rest.is_empty() {
+                let text = String::from_utf8_lossy(&rest);
+                self.lines.push(format!("{seconds:.3} {}", text.trim_end()));
+            }
+        }
+        self.lines.push(last);
+        self.is_done = true;
+    }
 }
 
 impl<'a> Story<'a> {
@@ -22,70 +58,81 @@ impl<'a> Story<'a> {
         Self {
             service,
             events,
-            begun: Mutex::new(HashMap::new()),
+            steps: Mutex::new(BTreeMap::new()),
         }
     }
 
+    fn steps(&self) -> MutexGuard<'_, BTreeMap<usize, Step>> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn tell(&self, event: BuildEvent) {
+        let mut steps = self.steps();
         match event {
             BuildEvent::Step {
                 number,
+                index,
                 total,
                 stage,
                 text,
             } => {
-                self.line(&format!("[{stage} {number}/{total}] {text}"));
+                let step = Step {
+                    begun: Instant::now(),
+                    lines: vec![format!("[{stage} {index}/{total}] {text}")],
+                    unfinished: [Vec::new(), Vec::new()],
+                    is_done: false,
+                };
+                steps.insert(number, step);
             }
-            BuildEvent::Cached { number } => self.line(&format!("step {number} is cached")),
+            BuildEvent::Cached { number } => {
+                if let Some(step) = steps.get_mut(&number) {
+                    step.end("CACHED".to_owned());
+                }
+            }
             BuildEvent::Output {
                 number,
                 stderr,
                 bytes,
-            } => self.output((number, stderr), &bytes),
+            } => {
+                if let Some(step) = steps.get_mut(&number) {
+                    step.output(usize::from(stderr), &bytes);
+                }
+            }
             BuildEvent::Done { number, took } => {
-                self.flush((number, false));
-                self.flush((number, true));
-                self.line(&format!("step {number} done in {:.1}s", took.as_secs_f64()));
+                if let Some(step) = steps.get_mut(&number).filter(|step| !step.is_done) {
+                    step.end(format!("DONE {:.1}s", took.as_secs_f64()));
+                }
             }
             BuildEvent::Warning { line, message } => self.events.emit(Event::Warning {
                 message: format!("build of {}, Dockerfile line {line}: {message}", self.service),
                 help: None,
             }),
         }
+        self.print(&mut steps, false);
     }
 
-    fn output(&self, key: (usize, bool), bytes: &[u8]) {
-        let mut lines = Vec::new();
-        {
-            let mut begun = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-            let rest = begun.entry(key).or_default();
-            rest.extend_from_slice(bytes);
-            while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                lines.push(String::from_utf8_lossy(&line).trim_end().to_owned());
+    /// The build has ended: what was still kept is told.
+    pub(super) fn end(&self) {
+        self.print(&mut self.steps(), true);
+    }
+
+    /// Tells the oldest step; those that are done are told whole, as nothing of them is to come.
+    fn print(&self, steps: &mut BTreeMap<usize, Step>, all: bool) {
+        let oldest = steps
+            .iter()
+            .find(|(_, step)| !step.is_done)
+            .map(|(number, _)| *number);
+        for (number, step) in steps.iter_mut() {
+            if all || step.is_done || Some(*number) == oldest {
+                for line in step.lines.drain(..) {
+                    self.events.emit(Event::BuildOutput {
+                        service: self.service.to_string(),
+                        line: format!("#{number} {line}"),
+                    });
+                }
             }
         }
-        for line in lines {
-            self.line(&line);
-        }
-    }
-
-    fn flush(&self, key: (usize, bool)) {
-        let rest = self
-            .begun
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&key);
-        if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
-            self.line(String::from_utf8_lossy(&rest).trim_end());
-        }
-    }
-
-    fn line(&self, text: &str) {
-        self.events.emit(Event::BuildOutput {
-            service: self.service.to_string(),
-            line: text.to_owned(),
-        });
+        steps.retain(|_, step| !step.is_done);
     }
 }
 
@@ -106,27 +153,96 @@ mod tests {
         }
     }
 
-    #[test]
-    fn pieces_become_lines_of_their_own_stream() {
+    fn step(number: usize) -> BuildEvent {
+        BuildEvent::Step {
+            number,
+            index: number,
+            total: 2,
+            stage: "app".to_owned(),
+            text: "RUN make".to_owned(),
+        }
+    }
+
+    fn piece(number: usize, stderr: bool, text: &str) -> BuildEvent {
+        let bytes = text.as_bytes().to_vec();
+        BuildEvent::Output {
+            number,
+            stderr,
+            bytes,
+        }
+    }
+
+    fn told(events: impl IntoIterator<Item = BuildEvent>) -> Vec<String> {
         let (lines, service) = (Lines::default(), ServiceName::new("web"));
         let story = Story::new(&service, &lines);
-        let piece = |stderr, text: &str| BuildEvent::Output {
-            number: 1,
-            stderr,
-            bytes: text.as_bytes().to_vec(),
-        };
-        for event in [
-            piece(false, "one\ntw"),
-            piece(true, "error\n"),
-            piece(false, "o\nrest"),
-        ] {
+        for event in events {
             story.tell(event);
         }
-        story.tell(BuildEvent::Done {
+        story.end();
+        let told = lines.0.lock().expect("lock").clone();
+        // The seconds are those of this run.
+        let without_time = |line: &String| {
+            let mut words: Vec<&str> = line.split(' ').collect();
+            words.retain(|word| word.parse::<f64>().is_err());
+            words.join(" ")
+        };
+        told.iter().map(without_time).collect()
+    }
+
+    #[test]
+    fn pieces_become_lines_of_their_own_stream() {
+        let done = BuildEvent::Done {
             number: 1,
             took: Duration::from_millis(1500),
-        });
-        let told = lines.0.lock().expect("lock").clone();
-        assert_eq!(told, ["one", "error", "two", "rest", "step 1 done in 1.5s"]);
+        };
+        let told = told([
+            step(1),
+            piece(1, false, "one\ntw"),
+            piece(1, true, "error\n"),
+            piece(1, false, "o\nrest"),
+            done,
+        ]);
+        assert_eq!(
+            told,
+            [
+                "#1 [app 1/2] RUN make",
+                "#1 one",
+                "#1 error",
+                "#1 two",
+                "#1 rest",
+                "#1 DONE 1.5s"
+            ]
+        );
+    }
+
+    #[test]
+    fn steps_beside_each_other_are_told_one_after_the_other() {
+        let done = |number| BuildEvent::Done {
+            number,
+            took: Duration::ZERO,
+        };
+        let told = told([
+            step(1),
+            step(2),
+            step(3),
+            piece(2, false, "b\n"),
+            piece(1, false, "a\n"),
+            BuildEvent::Cached { number: 3 },
+            done(1),
+            piece(2, false, "bb\n"),
+        ]);
+        assert_eq!(
+            told,
+            [
+                "#1 [app 1/2] RUN make",
+                "#1 a",
+                "#3 [app 3/2] RUN make",
+                "#3 CACHED",
+                "#1 DONE 0.0s",
+                "#2 [app 2/2] RUN make",
+                "#2 b",
+                "#2 bb"
+            ]
+        );
     }
 }

@@ -148,7 +148,9 @@ impl ImageSource for StoreImages<'_> {
         };
         let store = self.store()?;
         let _lease = store.lease()?;
-        let request = build_request(files, wanted, section, &self.options)?;
+        let request = build_request(files, wanted, section, &self.options, &|name| {
+            self.context.variable(name).map(str::to_owned)
+        })?;
         let always = section.pull || self.options.pull;
         let find = |name: &str| -> Result<Image, String> {
             let local = || -> Result<Option<Image>, ImageError> { Ok(store.find(name)?) };
@@ -174,6 +176,7 @@ impl ImageSource for StoreImages<'_> {
             &|event| story.tell(event),
             cancel,
         );
+        story.end();
         let image = match built {
             Ok(image) => image,
             // The engine knows a cancellation by the runtime's.

@@ -26,6 +26,8 @@ pub struct Build {
     pub network: Option<String>,
     /// `no_cache:`.
     pub no_cache: bool,
+    /// `no_cache_filter:` names of stages.
+    pub no_cache_filter: Vec<String>,
     /// `pull:`.
     pub pull: bool,
     /// `additional_contexts:`.

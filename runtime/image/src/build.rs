@@ -3,6 +3,7 @@
 
 mod builder;
 pub mod cache;
+mod cached_layer;
 mod change;
 mod configure;
 mod copy;
@@ -12,6 +13,7 @@ pub mod dockerfile;
 pub mod expand;
 mod file_batch;
 mod fingerprint;
+mod hash_index;
 mod identity;
 pub mod ignore;
 mod overlay;
@@ -20,12 +22,16 @@ mod run_mounts;
 mod run_step;
 mod scope;
 pub mod stage;
+mod stage_outcome;
+mod stage_run;
 mod stage_state;
 pub mod step;
+mod step_key;
 mod stubs;
 mod transfer;
 mod unpack_step;
 mod workdir_step;
+mod workers;
 mod written;
 
 pub use builder::build;

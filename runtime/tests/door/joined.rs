@@ -271,13 +271,17 @@ fn a_build_step_leaves_its_changes_and_nothing_else() {
     let (mut output, mut errors) = (Vec::new(), Vec::new());
     let runner = scene.runtime.build_runner();
     let code = runner
-        .run(&step, &mut |is_error, bytes| {
-            if is_error {
-                errors.extend_from_slice(bytes);
-            } else {
-                output.extend_from_slice(bytes);
-            }
-        })
+        .run(
+            &step,
+            &mut |is_error, bytes| {
+                if is_error {
+                    errors.extend_from_slice(bytes);
+                } else {
+                    output.extend_from_slice(bytes);
+                }
+            },
+            &|| false,
+        )
         .unwrap();
     drop(runner);
     assert_eq!(code, 3);
@@ -307,7 +311,7 @@ fn a_build_step_leaves_its_changes_and_nothing_else() {
     let error = scene
         .runtime
         .build_runner()
-        .run(&failing, &mut |_, _| {})
+        .run(&failing, &mut |_, _| {}, &|| false)
         .unwrap_err();
     assert!(error.contains("/none"), "{error}");
     std::fs::remove_dir_all(work).unwrap();

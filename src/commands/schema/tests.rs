@@ -77,7 +77,7 @@ fn behaviour(directory: &Path, file: &str) -> String {
         // Read by a foreground `up`.
         writeln!(said, "{} attach {}", service.name, service.attach).unwrap();
         if let Some(section) = &service.build {
-            let request = build_request(&files, service, section, &BuildOptions::default());
+            let request = build_request(&files, service, section, &BuildOptions::default(), &|_| None);
             // Read where the request is carried out.
             writeln!(said, "{request:?} pull {} tags {:?}", section.pull, section.tags).unwrap();
         }

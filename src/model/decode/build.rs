@@ -22,6 +22,10 @@ pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Build {
         tags: fields.texts("tags"),
         network: fields.owned("network"),
         no_cache: fields.flag("no_cache"),
+        no_cache_filter: match fields.owned("no_cache_filter") {
+            Some(stage) => vec![stage],
+            None => fields.texts("no_cache_filter"),
+        },
         pull: fields.flag("pull"),
         additional_contexts: fields.pairs("additional_contexts"),
         extra_hosts: fields.hosts("extra_hosts"),

@@ -25,7 +25,7 @@ pub(super) static BUILD: Object = Object {
         key("cache_from", Texts).ignored("the local layer cache is used"),
         key("cache_to", Texts).ignored("the local layer cache is used"),
         key("no_cache", Flag),
-        key("no_cache_filter", TextOrTexts).ignored("use `no_cache` for the whole build"),
+        key("no_cache_filter", TextOrTexts),
         key("additional_contexts", Pairs(false)).within("directories, `docker-image://` and `service:`"),
         key("pull", Flag),
         key("extra_hosts", Hosts),

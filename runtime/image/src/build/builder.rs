@@ -1,44 +1,54 @@
 //! In: a request, the store, somebody who finds base images and somebody who runs commands. Out: the image.
-//! A step is either taken from the cache by the digest of all it depends on, or done on a fresh directory that becomes a layer.
+//! Every stage has a thread; a step that takes files from another stage waits for that stage alone.
 //! **Invariant:** a layer enters the store whole or not at all; a cut build leaves only what the next one uses again.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::thread;
 
 use super::cache::BuildCache;
-use super::dockerfile::{self, Dockerfile, Instruction, Located};
+use super::dockerfile::{self, Dockerfile, Located};
 use super::expand::expand;
+use super::hash_index::HashIndex;
 use super::ignore::PatternList;
-use super::overlay::Tree;
-use super::request::{BuildError, BuildEvent, BuildRequest, FindImage, NamedContext};
-use super::scope::{Given, Scope};
+use super::request::{BuildError, BuildEvent, BuildRequest, FindImage};
+use super::scope::Given;
 use super::stage::Stages;
+use super::stage_outcome::StageOutcome;
 use super::stage_state::StageState;
 use super::step::StepRunner;
-use super::{configure, copy_step, run_step, workdir_step};
-use crate::digest::Digest;
 use crate::image::Image;
-use crate::image_config::{History, ImageDocument};
-use crate::platform::Platform;
+use crate::image_config::History;
 use crate::store::ImageStore;
+
+/// Base images by name, each looked for once.
+type FoundImages = BTreeMap<String, Arc<OnceLock<Result<Image, String>>>>;
 
 /// Everything a step needs besides its stage.
 pub(super) struct Build<'a> {
     pub(super) store: &'a ImageStore,
     pub(super) request: &'a BuildRequest,
-    pub(super) find_image: FindImage<'a>,
+    find_image: FindImage<'a>,
     pub(super) runner: &'a dyn StepRunner,
     pub(super) events: &'a (dyn Fn(BuildEvent) + Sync),
-    pub(super) cancel: &'a AtomicBool,
+    cancel: &'a AtomicBool,
     pub(super) cache: BuildCache<'a>,
+    /// Of the files of the context.
+    pub(super) index: HashIndex,
     pub(super) ignore: PatternList,
     pub(super) given: Given,
     pub(super) globals: BTreeMap<String, String>,
     pub(super) escape: char,
     pub(super) stages: Stages,
-    /// Stages that are done.
-    pub(super) done: BTreeMap<usize, StageState>,
+    /// What each stage starts from, expanded.
+    pub(super) bases: Vec<String>,
+    outcomes: Vec<StageOutcome>,
+    /// The first failure; the others stop.
+    failure: Mutex<Option<BuildError>>,
+    failed: AtomicBool,
+    images: Mutex<FoundImages>,
+    numbers: AtomicUsize,
 }
 
 /// Builds an image. It has no name yet.
@@ -56,6 +66,7 @@ pub fn build(
     warn_of_frontend(&parsed, events);
     let ignore = PatternList::parse(&request.dockerignore)
         .map_err(|error| at_line(request, 1, format!("in the .dockerignore: {error}")))?;
+    let stages = Stages::of(&parsed);
     let mut build = Build {
         store,
         request,
@@ -64,35 +75,42 @@ pub fn build(
         events,
         cancel,
         cache: BuildCache::of(store),
+        index: HashIndex::of(store, &request.context),
         ignore,
         given: Given::new(&request.arguments),
         globals: BTreeMap::new(),
         escape: parsed.directives.escape,
-        stages: Stages::of(&parsed),
-        done: BTreeMap::new(),
+        outcomes: stages.stages.iter().map(|_| StageOutcome::default()).collect(),
+        stages,
+        bases: Vec::new(),
+        failure: Mutex::new(None),
+        failed: AtomicBool::new(false),
+        images: Mutex::new(BTreeMap::new()),
+        numbers: AtomicUsize::new(0),
     };
     build.declare_globals()?;
     let target = build
         .stages
         .target(request.target.as_deref())
         .map_err(|error| at_line(request, error.line, error.message))?;
-    let bases: Vec<String> = build
+    build.bases = build
         .stages
         .stages
         .iter()
         .map(|stage| build.base_name(&stage.from.image, stage.line))
         .collect::<Result<_, _>>()?;
-    let needed = build.stages.needed(target, &|index| bases[index].clone());
-    let total = needed
-        .iter()
-        .map(|index| build.stages.stages[*index].instructions.len())
-        .sum();
-    let mut number = 0;
-    for index in needed {
-        let state = build.stage(index, &bases[index], &mut number, total)?;
-        build.done.insert(index, state);
+    let needed = build.stages.needed(target, &|index| build.bases[index].clone());
+    build.stages_beside_each_other(&needed);
+    build.index.save();
+    let failure = build
+        .failure
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(error) = failure {
+        return Err(error);
     }
-    let mut state = build.done.remove(&target).ok_or(BuildError::Cancelled)?;
+    let mut state = build.outcome(target).ok_or(BuildError::Cancelled)?;
     state.document.config.labels.extend(request.labels.clone());
     Ok(store.put_image(&state.document, &state.layers)?)
 }
@@ -154,243 +172,67 @@ impl Build<'_> {
         Ok(name)
     }
 
-    fn stage(
-        &self,
-        index: usize,
-        base: &str,
-        number: &mut usize,
-        total: usize,
-    ) -> Result<StageState, BuildError> {
-        let stage = &self.stages.stages[index];
-        let label = stage
-            .from
-            .name
-            .clone()
-            .unwrap_or_else(|| format!("stage-{index}"));
-        let mut state = self.base(index, base, stage.line)?;
-        let mut instructions = Vec::new();
-        for text in std::mem::take(&mut state.document.config.on_build) {
-            let parsed = dockerfile::parse(&format!("FROM scratch\n{text}")).map_err(|error| {
-                at_line(
-                    self.request,
-                    stage.line,
-                    format!("ONBUILD {text}: {}", error.message),
-                )
-            })?;
-            instructions.extend(parsed.instructions.into_iter().skip(1).map(|mut located| {
-                located.first_line = stage.line;
-                located
-            }));
-        }
-        instructions.extend(stage.instructions.iter().cloned());
-        for located in &instructions {
-            if self.cancel.load(Ordering::Relaxed) {
-                return Err(BuildError::Cancelled);
-            }
-            *number += 1;
-            let text = located.source.lines().next().unwrap_or_default().to_owned();
-            (self.events)(BuildEvent::Step {
-                number: *number,
-                total: total.max(*number),
-                stage: label.clone(),
-                text,
-            });
-            let start = Instant::now();
-            self.step(&mut state, located, *number, index)?;
-            (self.events)(BuildEvent::Done {
-                number: *number,
-                took: start.elapsed(),
-            });
-        }
-        Ok(state)
-    }
-
-    /// What a stage starts from: nothing, an earlier stage, a named context or an image.
-    fn base(&self, index: usize, name: &str, line: usize) -> Result<StageState, BuildError> {
-        if let Some(stage) = self.stages.find(name, index, false) {
-            return self
-                .done
-                .get(&stage)
-                .cloned()
-                .map(StageState::inherit)
-                .ok_or(BuildError::Cancelled);
-        }
-        if name.eq_ignore_ascii_case("scratch") {
-            let host = Platform::host();
-            let mut document = ImageDocument {
-                architecture: host.architecture,
-                os: host.os,
-                variant: host.variant,
-                ..ImageDocument::default()
-            };
-            document.config.env = vec![format!("PATH={}", configure::DEFAULT_PATH)];
-            return Ok(StageState {
-                layers: Vec::new(),
-                document,
-                scope: Scope::default(),
-                command_set: false,
-            });
-        }
-        let name = match self.request.contexts.get(name) {
-            Some(NamedContext::Image(image)) => image,
-            Some(NamedContext::Directory(_)) => {
-                return Err(at_line(
-                    self.request,
-                    line,
-                    format!("the context `{name}` is a directory, and no image to start from"),
-                ));
-            }
-            None => name,
+    /// Builds the stages, each on a thread of its own; without threads one after the other, as they depend only on earlier ones.
+    fn stages_beside_each_other(&self, needed: &[usize]) {
+        let (last, others) = match needed {
+            [others @ .., last] => (*last, others),
+            [] => return,
         };
-        let image = (self.find_image)(name).map_err(|message| at_line(self.request, line, message))?;
-        let document = self.store.document(&image.id)?;
-        Ok(StageState {
-            layers: image.diff_ids,
-            document,
-            scope: Scope::default(),
-            command_set: false,
-        })
-    }
-
-    fn step(
-        &self,
-        state: &mut StageState,
-        located: &Located,
-        number: usize,
-        stage: usize,
-    ) -> Result<(), BuildError> {
-        let failed = |message: String| at_line(self.request, located.first_line, message);
-        let mut config = state.document.config.clone();
-        let scope = state.scope.clone();
-        let environment = state.document.config.env.clone();
-        let expand_word = |word: &str| expand(word, self.escape, &|name| scope.value(name, &environment));
-        let mut command_set = state.command_set;
-        if configure::apply(&mut config, &located.instruction, &expand_word, &mut command_set)
-            .map_err(failed)?
-        {
-            state.document.config = config;
-            state.command_set = command_set;
-            state.record(located, None, None);
-            return Ok(());
-        }
-        match &located.instruction {
-            Instruction::Arg(arguments) => {
-                for (name, default) in arguments {
-                    // A default may use an ARG of the same line.
-                    let look_up = |name: &str| state.scope.value(name, &environment);
-                    let default = default
-                        .as_deref()
-                        .map(|word| expand(word, self.escape, &look_up))
-                        .transpose()
-                        .map_err(failed)?;
-                    state.scope.declare(
-                        name,
-                        default,
-                        &self.given,
-                        &self.globals,
-                        self.request.target.as_deref(),
-                    );
+        thread::scope(|scope| {
+            for index in others {
+                let started = thread::Builder::new().spawn_scoped(scope, || self.build_stage(*index));
+                if started.is_err() {
+                    self.build_stage(*index);
                 }
-                state.record(located, None, None);
-                Ok(())
             }
-            Instruction::Workdir(path) => {
-                let path = expand_word(path).map_err(failed)?;
-                workdir_step::workdir(self, state, located, &path, number)
-            }
-            Instruction::Copy(copy) => copy_step::copy(self, state, located, copy, number, stage, false),
-            Instruction::Add(copy) => copy_step::copy(self, state, located, copy, number, stage, true),
-            Instruction::Run(run) => run_step::run(self, state, located, run, number, stage),
-            Instruction::From(_)
-            | Instruction::Env(_)
-            | Instruction::Label(_)
-            | Instruction::User(_)
-            | Instruction::Expose(_)
-            | Instruction::Volume(_)
-            | Instruction::Cmd(_)
-            | Instruction::Entrypoint(_)
-            | Instruction::Shell(_)
-            | Instruction::Healthcheck(_)
-            | Instruction::StopSignal(_)
-            | Instruction::OnBuild(_)
-            | Instruction::Maintainer(_) => Ok(()),
-        }
+            self.build_stage(last);
+        });
     }
 
-    /// Takes the step from the cache, or does it on a fresh layer.
-    pub(super) fn layer(
-        &self,
-        state: &mut StageState,
-        located: &Located,
-        number: usize,
-        key: &str,
-        work: &mut dyn FnMut(&super::stage_state::LayerDirectories) -> Result<(), BuildError>,
-    ) -> Result<(), BuildError> {
-        if !self.request.no_cache
-            && let Some(record) = self.cache.get(key)?
-        {
-            (self.events)(BuildEvent::Cached { number });
-            state.record(located, record.diff_id, Some(record.created));
-            return Ok(());
-        }
-        let directories = super::stage_state::LayerDirectories::new(self.store, self.lower(&state.layers)?)?;
-        work(&directories)?;
-        let layer = self.store.put_layer_directory(directories.upper())?;
-        let created = jiff::Timestamp::now().to_string();
-        let record = super::cache::Record {
-            diff_id: Some(layer.diff_id),
-            created,
+    /// Builds the stage unless somebody is at it already.
+    fn build_stage(&self, index: usize) {
+        let Some(duty) = self.outcomes[index].begin() else {
+            return;
         };
-        self.cache.put(key, &record)?;
-        state.record(located, record.diff_id, Some(record.created));
-        Ok(())
-    }
-
-    /// Directories of layers, top-most first.
-    pub(super) fn lower(&self, layers: &[Digest]) -> Result<Vec<std::path::PathBuf>, BuildError> {
-        let mut directories = Vec::with_capacity(layers.len());
-        for diff_id in layers.iter().rev() {
-            let layer = self
-                .store
-                .layer(diff_id)?
-                .ok_or_else(|| crate::error::ImageError::NoSuchImage {
-                    name: format!("layer {diff_id}"),
-                })?;
-            if !directories.contains(&layer.directory) {
-                directories.push(layer.directory);
-            }
-        }
-        Ok(directories)
-    }
-
-    /// The tree that `--from=name` means, and what stands for its content in a cache key.
-    pub(super) fn source_tree(
-        &self,
-        name: &str,
-        stage: usize,
-    ) -> Result<(Vec<std::path::PathBuf>, Tree), String> {
-        let unreadable = |error: std::io::Error| format!("cannot open `{name}`: {error}");
-        let lower = if let Some(index) = self.stages.find(name, stage, true) {
-            let state = self
-                .done
-                .get(&index)
-                .ok_or_else(|| format!("stage `{name}` was not built"))?;
-            self.lower(&state.layers).map_err(|error| error.to_string())?
-        } else {
-            let reference = match self.request.contexts.get(name) {
-                Some(NamedContext::Directory(path)) => {
-                    return Ok((vec![path.clone()], Tree::directory(path).map_err(unreadable)?));
+        match self.stage(index) {
+            Ok(state) => duty.done(state),
+            Err(error) => {
+                self.failed.store(true, Ordering::Relaxed);
+                let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+                // That others stopped says less than why.
+                if first
+                    .as_ref()
+                    .is_none_or(|first| matches!(first, BuildError::Cancelled))
+                {
+                    *first = Some(error);
                 }
-                Some(NamedContext::Image(image)) => image.as_str(),
-                None => name,
-            };
-            (self.find_image)(reference)?.layer_directories()
-        };
-        if lower.is_empty() {
-            return Err(format!("`{name}` has no files"));
+            }
         }
-        let tree = Tree::readable(&lower).map_err(unreadable)?;
-        Ok((lower, tree))
+    }
+
+    /// What a stage has become, as soon as it is built; none when that failed. An ONBUILD may need one that nobody else does.
+    pub(super) fn outcome(&self, index: usize) -> Option<StageState> {
+        self.build_stage(index);
+        self.outcomes[index].wait()
+    }
+
+    /// Whether the build is not to go on.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.cancel.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+    }
+
+    /// A number that names a step in events, from 1.
+    pub(super) fn next_number(&self) -> usize {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A base image, pulled when it is missing; asked for by several stages it is looked for once.
+    pub(super) fn image(&self, name: &str) -> Result<Image, String> {
+        let cell = {
+            let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(images.entry(name.to_owned()).or_default())
+        };
+        cell.get_or_init(|| (self.find_image)(name)).clone()
     }
 }
 

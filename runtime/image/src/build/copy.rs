@@ -6,12 +6,14 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use globset::GlobBuilder;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use super::destination::Destination;
 use super::fingerprint::Fingerprint;
+use super::hash_index::HashIndex;
 use super::ignore::PatternList;
 use super::overlay::Tree;
 use super::transfer::{Entry, Manner, Transfer, names};
@@ -137,30 +139,31 @@ impl Copying<'_> {
     }
 
     /// Digest of everything that would be copied.
-    pub(crate) fn fingerprint(&self) -> Result<String, String> {
-        let mut fingerprint = Fingerprint::new(self.manner.keep_owner && self.manner.owner.is_none());
+    pub(crate) fn fingerprint(&self, index: Option<&HashIndex>) -> Result<String, String> {
+        let owners = self.manner.keep_owner && self.manner.owner.is_none();
+        let mut fingerprint = Fingerprint::new(owners, index);
         for found in self.find()? {
-            let transfer = Transfer::new(&self.manner, self.left_out(&found));
-            let failed = |error: io::Error| format!("cannot read `{}`: {error}", found.path.display());
-            fingerprint.word(if found.directory { b"directory" } else { b"file" });
-            if found.directory {
-                let directory = self.from.open(&found.path, OFlags::DIRECTORY).map_err(failed)?;
-                fingerprint.word(found.path.as_os_str().as_encoded_bytes());
-                fingerprint
-                    .children(directory.as_fd(), &found.path, &transfer, Path::new(""))
-                    .map_err(failed)?;
-            } else {
-                let (directory, name) = self.real_file(&found.path).map_err(failed)?;
-                let shown = PathBuf::from(found.path.file_name().unwrap_or_default());
-                let entry = Entry {
-                    directory: directory.as_fd(),
-                    name: &name,
-                    path: &found.path,
-                };
-                fingerprint.entry(&entry, &transfer, &shown).map_err(failed)?;
-            }
+            self.add(&found, &mut fingerprint)
+                .map_err(|error| format!("cannot read `{}`: {error}", found.path.display()))?;
         }
-        Ok(fingerprint.finish())
+        fingerprint
+            .finish()
+            .map_err(|error| format!("cannot read `{}`: {error}", self.sources.join(" ")))
+    }
+
+    fn add(&self, found: &Found, fingerprint: &mut Fingerprint<'_>) -> io::Result<()> {
+        let transfer = Transfer::new(&self.manner, self.left_out(found));
+        fingerprint.word(if found.directory { b"directory" } else { b"file" });
+        if self.parents {
+            fingerprint.word(found.path.as_os_str().as_encoded_bytes());
+        }
+        if found.directory {
+            let directory = Arc::new(self.from.open(&found.path, OFlags::DIRECTORY)?);
+            return fingerprint.children(&directory, &found.path, &transfer, Path::new(""));
+        }
+        let (directory, name) = self.real_file(&found.path)?;
+        let shown = Path::new(found.path.file_name().unwrap_or_default());
+        fingerprint.entry(&Arc::new(directory), &name, &found.path, &transfer, shown)
     }
 
     /// Copies into the tree.
@@ -365,7 +368,7 @@ mod tests {
                 parents: false,
                 manner,
             };
-            let fingerprint = copying.fingerprint()?;
+            let fingerprint = copying.fingerprint(None)?;
             copying.copy(&into)?;
             Ok(fingerprint)
         }

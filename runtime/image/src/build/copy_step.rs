@@ -6,15 +6,16 @@ use std::fs::File;
 use rustix::fs::OFlags;
 
 use super::builder::{Build, at_line};
+use super::cached_layer::{At, Keys};
 use super::copy::{Copying, clean, is_directory, write_file};
 use super::destination::Destination;
-use super::dockerfile::{Copy, Located};
+use super::dockerfile::Copy;
 use super::expand::{expand, expand_only};
-use super::fingerprint::Fingerprint;
 use super::ignore::PatternList;
 use super::overlay::Tree;
 use super::request::BuildError;
 use super::stage_state::{LayerDirectories, StageState};
+use super::step_key::StepKey;
 use super::transfer::Manner;
 use super::workdir_step::absolute;
 use super::{identity, unpack_step};
@@ -71,12 +72,9 @@ impl Expanded {
     }
 
     /// Everything the result depends on but the content of the sources.
-    fn key(&self, state: &StageState, copy: &Copy, is_add: bool, from_context: bool) -> Fingerprint {
-        let mut key = Fingerprint::new(false);
-        key.word(if is_add { b"add 1" } else { b"copy 1" });
-        for layer in &state.layers {
-            key.word(layer.hex().as_bytes());
-        }
+    fn key(&self, state: &StageState, copy: &Copy, is_add: bool, from_context: bool) -> StepKey {
+        let mut key = StepKey::new(if is_add { "add 2" } else { "copy 2" });
+        key.layers(&state.layers);
         let rest = format!(
             "{:?} {:?} {} {from_context}",
             self.mode, copy.unpack, copy.parents
@@ -99,30 +97,32 @@ impl Expanded {
 pub(super) fn copy(
     build: &Build<'_>,
     state: &mut StageState,
-    located: &Located,
+    at: At<'_>,
     copy: &Copy,
-    number: usize,
-    stage: usize,
     is_add: bool,
 ) -> Result<(), BuildError> {
-    let failed = |message: String| at_line(build.request, located.first_line, message);
+    let failed = |message: String| at_line(build.request, at.located.first_line, message);
     let words = Expanded::of(build, state, copy, is_add).map_err(failed)?;
-    let (from, from_context) = match &words.from {
-        Some(name) => (
-            build.source_tree(name, stage).map_err(failed)?.1,
-            build.request.contexts.contains_key(name),
-        ),
+    let context = build.request.context.as_path();
+    let (from, layers) = match &words.from {
+        Some(name) => {
+            let source = build.source_tree(name, at.stage).map_err(failed)?;
+            (source.tree, source.layers)
+        }
         None => {
-            let context = &build.request.context;
             let unreadable = |error| {
                 failed(format!(
                     "cannot open the build context {}: {error}",
                     context.display()
                 ))
             };
-            (Tree::directory(context).map_err(unreadable)?, true)
+            (Tree::directory(context).map_err(unreadable)?, None)
         }
     };
+    let from_context = words
+        .from
+        .as_ref()
+        .is_none_or(|name| build.request.contexts.contains_key(name));
     let copying = |owner| Copying {
         from: &from,
         ignore: words.from.is_none().then_some(&build.ignore),
@@ -136,46 +136,52 @@ pub(super) fn copy(
             mode: words.mode,
         },
     };
-    let mut key = words.key(state, copy, is_add, from_context);
-    key.word(copying(None).fingerprint().map_err(failed)?.as_bytes());
-
-    build.layer(
-        state,
-        located,
-        number,
-        &key.finish(),
-        &mut |directories: &LayerDirectories| {
-            let unreadable = |error| failed(format!("cannot open the image: {error}"));
-            let into = Destination::new(&directories.lower, directories.upper()).map_err(unreadable)?;
-            let owner = match &words.chown {
-                Some(text) => {
-                    let image = Tree::image(&directories.lower, directories.upper()).map_err(unreadable)?;
-                    Some(identity::owner(text, &image).map_err(failed)?)
-                }
-                None => None,
-            };
-            let mut plain = copying(owner);
-            let mut rest = Vec::new();
-            for source in plain.sources {
-                let may_unpack = is_add && copy.unpack != Some(false);
-                if !may_unpack
-                    || !unpack_archive(build, &from, source, &into, &words.destination, owner)
-                        .map_err(failed)?
-                {
-                    rest.push(source.clone());
-                }
-            }
-            plain.sources = &rest;
-            if !rest.is_empty() {
-                plain.copy(&into).map_err(failed)?;
-            }
-            for (name, text) in &words.heredocs {
-                write_file(&into, &words.destination, name, text.as_bytes(), &plain.manner)
-                    .map_err(failed)?;
-            }
-            Ok(())
+    let key = words.key(state, copy, is_add, from_context);
+    let quick = layers.map(|layers| {
+        let mut key = key.clone();
+        key.layers(&layers);
+        key.list(&words.sources);
+        key.list(&copy.exclude);
+        key.finish()
+    });
+    let index = words.from.is_none().then_some(&build.index);
+    let keys = Keys {
+        quick,
+        content: &|| {
+            let mut key = key.clone();
+            key.word(copying(None).fingerprint(index).map_err(failed)?.as_bytes());
+            Ok(key.finish())
         },
-    )
+    };
+    build.layer(state, at, &keys, &mut |directories: &LayerDirectories| {
+        let unreadable = |error| failed(format!("cannot open the image: {error}"));
+        let into = Destination::new(&directories.lower, directories.upper()).map_err(unreadable)?;
+        let owner = match &words.chown {
+            Some(text) => {
+                let image = Tree::image(&directories.lower, directories.upper()).map_err(unreadable)?;
+                Some(identity::owner(text, &image).map_err(failed)?)
+            }
+            None => None,
+        };
+        let mut plain = copying(owner);
+        let mut rest = Vec::new();
+        for source in plain.sources {
+            let may_unpack = is_add && copy.unpack != Some(false);
+            if !may_unpack
+                || !unpack_archive(build, &from, source, &into, &words.destination, owner).map_err(failed)?
+            {
+                rest.push(source.clone());
+            }
+        }
+        plain.sources = &rest;
+        if !rest.is_empty() {
+            plain.copy(&into).map_err(failed)?;
+        }
+        for (name, text) in &words.heredocs {
+            write_file(&into, &words.destination, name, text.as_bytes(), &plain.manner).map_err(failed)?;
+        }
+        Ok(())
+    })
 }
 
 fn refuse_remote(sources: &[String], is_add: bool) -> Result<(), String> {

@@ -6,19 +6,15 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::destination::Place;
 use super::transfer::Manner;
+use super::workers::by_all_processors;
 use super::written::{copy_content, copy_xattrs};
-
-/// Threads that copy; more only wait for the disk.
-const MOST_THREADS: usize = 8;
 
 /// A file with one name, to be copied by any thread.
 pub(super) struct PendingFile {
@@ -62,41 +58,15 @@ impl PendingFile {
     }
 }
 
-/// Copies files by as many threads as are worth it; the first failure counts.
+/// Copies files by all processors; the error names the file.
 pub(super) fn copy_files(manner: &Manner, files: &[PendingFile]) -> io::Result<()> {
-    let next = AtomicUsize::new(0);
-    let failure: Mutex<Option<io::Error>> = Mutex::new(None);
-    let work = || {
-        let mut buffer = Vec::new();
-        while let Some(file) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if let Err(error) = file.copy(manner, &mut buffer) {
-                // The others have nothing more to do.
-                next.store(files.len(), Ordering::Relaxed);
-                let error = io::Error::new(error.kind(), format!("{}: {error}", file.path.display()));
-                failure
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .get_or_insert(error);
-            }
-        }
-    };
-    let bytes: i64 = files.iter().map(|file| file.status.st_size).sum();
-    let processors = thread::available_parallelism().map_or(1, usize::from);
-    // A thread costs as much as a few files.
-    let threads = if files.len() < 16 && bytes < 1 << 20 {
-        1
-    } else {
-        processors.min(MOST_THREADS)
-    };
-    thread::scope(|scope| {
-        for _ in 1..threads.min(files.len()) {
-            // Where no thread can be started this one does all.
-            let _handle = thread::Builder::new().spawn_scoped(scope, work);
-        }
-        work();
-    });
-    failure
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-        .map_or(Ok(()), Err)
+    let bytes = files
+        .iter()
+        .map(|file| u64::try_from(file.status.st_size).unwrap_or(0))
+        .sum();
+    by_all_processors(files.len(), bytes, |number, buffer| {
+        let file = &files[number];
+        file.copy(manner, buffer)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.path.display())))
+    })
 }

@@ -27,6 +27,11 @@ pub struct BuildRequest {
     pub labels: BTreeMap<String, String>,
     /// Do not use what earlier builds made.
     pub no_cache: bool,
+    /// The same for the stages of these names only.
+    pub no_cache_filter: Vec<String>,
+    /// Seconds since 1970: the time of the image, and the latest time of a file in its layers (reproducible-builds.org,
+    /// `SOURCE_DATE_EPOCH`); none is now.
+    pub source_date_epoch: Option<i64>,
     /// Further contexts by name: directories, or images.
     pub contexts: BTreeMap<String, NamedContext>,
     /// Lines of `/etc/hosts` in RUN: name and address.
@@ -53,11 +58,13 @@ pub enum NamedContext {
 pub enum BuildEvent {
     /// A step begins.
     Step {
-        /// From 1.
+        /// Names it in later events; from 1.
         number: usize,
-        /// How many there are.
+        /// Which of its stage's steps, from 1.
+        index: usize,
+        /// How many its stage has.
         total: usize,
-        /// Its stage's name or number.
+        /// Its stage's name, or `stage-N`.
         stage: String,
         /// As written, the first line.
         text: String,

@@ -12,6 +12,7 @@ use super::dockerfile::{Mount, MountKind};
 use super::ignore::PatternList;
 use super::overlay::Tree;
 use super::step::{StepMount, StepMountSource};
+use super::step_key::StepKey;
 use super::transfer::Manner;
 use super::workdir_step::absolute;
 use crate::store::PreparedLayer;
@@ -48,7 +49,15 @@ pub(super) fn bind_fingerprint(build: &Build<'_>, mount: &Mount, stage: usize) -
     if mount.kind != MountKind::Bind {
         return Ok(String::new());
     }
-    with_source(build, mount, stage, &mut |copying| copying.fingerprint())
+    if let Some(name) = &mount.from
+        && let Some(layers) = build.source_tree(name, stage)?.layers
+    {
+        let mut key = StepKey::new("layers 1");
+        key.layers(&layers);
+        return Ok(key.finish());
+    }
+    let index = mount.from.is_none().then_some(&build.index);
+    with_source(build, mount, stage, &mut |copying| copying.fingerprint(index))
 }
 
 /// Calls back with what a bind mount copies.
@@ -59,7 +68,7 @@ fn with_source(
     call: &mut dyn FnMut(&Copying<'_>) -> Result<String, String>,
 ) -> Result<String, String> {
     let tree = match &mount.from {
-        Some(name) => build.source_tree(name, stage)?.1,
+        Some(name) => build.source_tree(name, stage)?.tree,
         None => Tree::directory(&build.request.context)
             .map_err(|error| format!("cannot open the build context: {error}"))?,
     };
@@ -129,7 +138,7 @@ fn bind(
 ) -> Result<(), String> {
     let read_only = mount.read_only.unwrap_or(true);
     if let Some(name) = &mount.from {
-        let lower = build.source_tree(name, stage)?.0;
+        let lower = build.source_tree(name, stage)?.lower;
         let path = format!("/{}", clean(mount.source.as_deref().unwrap_or("/")).display());
         let source = StepMountSource::Layers(lower, path);
         prepared.mounts.push(StepMount {

@@ -2,14 +2,15 @@
 //! **Invariant:** secrets and cache mounts are no part of the key, and nothing of them stays in the layer.
 
 use super::builder::{Build, at_line};
+use super::cached_layer::{At, Keys};
 use super::configure;
-use super::dockerfile::{Located, Run, Words};
+use super::dockerfile::{Run, Words};
 use super::expand::expand;
-use super::fingerprint::Fingerprint;
 use super::request::{BuildError, BuildEvent};
 use super::run_mounts::{bind_fingerprint, expanded, prepare};
 use super::stage_state::StageState;
 use super::step::{RunStep, StepNetwork};
+use super::step_key::StepKey;
 use super::stubs::{existing, remove_stubs};
 
 /// Bytes of output kept for the error message.
@@ -18,11 +19,14 @@ const KEPT_OUTPUT: usize = 4096;
 pub(super) fn run(
     build: &Build<'_>,
     state: &mut StageState,
-    located: &Located,
+    at: At<'_>,
     run: &Run,
-    number: usize,
-    stage: usize,
 ) -> Result<(), BuildError> {
+    let At {
+        located,
+        number,
+        stage,
+    } = at;
     let failed = |message: String| at_line(build.request, located.first_line, message);
     if let Some(mode) = run.security.as_deref().filter(|mode| *mode != "sandbox") {
         return Err(failed(format!(
@@ -48,18 +52,10 @@ pub(super) fn run(
     }
     let arguments = arguments(run, &config);
 
-    let mut key = Fingerprint::new(false);
-    key.word(b"run 1");
-    for layer in &state.layers {
-        key.word(layer.hex().as_bytes());
-    }
-    let words = [&arguments, &keyed];
-    for list in words {
-        key.word(&(list.len() as u64).to_le_bytes());
-        for word in list {
-            key.word(word.as_bytes());
-        }
-    }
+    let mut key = StepKey::new("run 2");
+    key.layers(&state.layers);
+    key.list(&arguments);
+    key.list(&keyed);
     key.word(config.user.as_bytes());
     key.word(config.working_dir.as_bytes());
     key.word(format!("{network:?}").as_bytes());
@@ -68,7 +64,11 @@ pub(super) fn run(
         key.word(bind_fingerprint(build, mount, stage).map_err(failed)?.as_bytes());
     }
 
-    build.layer(state, located, number, &key.finish(), &mut |directories| {
+    let keys = Keys {
+        quick: None,
+        content: &|| Ok(key.clone().finish()),
+    };
+    build.layer(state, at, &keys, &mut |directories| {
         let prepared = prepare(build, &mounts, stage, &config.working_dir).map_err(failed)?;
         let mut step_environment = environment.clone();
         step_environment.extend(prepared.environment.iter().cloned());
@@ -94,31 +94,40 @@ pub(super) fn run(
         let mut kept = Vec::new();
         let code = build
             .runner
-            .run(&step, &mut |stderr, bytes| {
-                kept.extend_from_slice(bytes);
-                let superfluous = kept.len().saturating_sub(KEPT_OUTPUT);
-                drop(kept.drain(..superfluous));
-                (build.events)(BuildEvent::Output {
-                    number,
-                    stderr,
-                    bytes: bytes.to_vec(),
-                });
-            })
+            .run(
+                &step,
+                &mut |stderr, bytes| {
+                    kept.extend_from_slice(bytes);
+                    let superfluous = kept.len().saturating_sub(KEPT_OUTPUT);
+                    drop(kept.drain(..superfluous));
+                    (build.events)(BuildEvent::Output {
+                        number,
+                        stderr,
+                        bytes: bytes.to_vec(),
+                    });
+                },
+                &|| build.is_stopped(),
+            )
             .map_err(failed)?;
+        if build.is_stopped() {
+            return Err(BuildError::Cancelled);
+        }
         if code != 0 {
-            let text = located.source.lines().next().unwrap_or_default().to_owned();
-            let output = String::from_utf8_lossy(&kept).into_owned();
-            let (dockerfile, line) = (build.request.dockerfile_name.clone(), located.first_line);
-            return Err(BuildError::Command {
-                dockerfile,
-                line,
-                text,
-                code,
-                output: last_lines(&output),
-            });
+            return Err(command_failed(build, at, code, &kept));
         }
         remove_stubs(directories, &before).map_err(failed)
     })
+}
+
+fn command_failed(build: &Build<'_>, at: At<'_>, code: i32, output: &[u8]) -> BuildError {
+    let output = String::from_utf8_lossy(output).into_owned();
+    BuildError::Command {
+        dockerfile: build.request.dockerfile_name.clone(),
+        line: at.located.first_line,
+        text: at.located.source.lines().next().unwrap_or_default().to_owned(),
+        code,
+        output: last_lines(&output),
+    }
 }
 
 fn last_lines(output: &str) -> String {

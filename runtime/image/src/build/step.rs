@@ -70,5 +70,11 @@ pub enum StepNetwork {
 /// Runs commands.
 pub trait StepRunner: Sync {
     /// Runs the step to its end, handing on what it prints (standard error: `true`). Returns its exit code; an error says why it could not run.
-    fn run(&self, step: &RunStep, output: &mut dyn FnMut(bool, &[u8])) -> Result<i32, String>;
+    /// Once `stopped` says so (it is asked many times a second) the command is killed.
+    fn run(
+        &self,
+        step: &RunStep,
+        output: &mut dyn FnMut(bool, &[u8]),
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<i32, String>;
 }

@@ -13,12 +13,29 @@ struct Bench {
     root: tempfile::TempDir,
     store: ImageStore,
     ran: Mutex<Vec<RunStep>>,
+    meeting: std::sync::Barrier,
 }
 
 impl StepRunner for Bench {
-    fn run(&self, step: &RunStep, output: &mut dyn FnMut(bool, &[u8])) -> Result<i32, String> {
+    fn run(
+        &self,
+        step: &RunStep,
+        output: &mut dyn FnMut(bool, &[u8]),
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<i32, String> {
         let command = step.arguments.last().cloned().unwrap_or_default();
         self.ran.lock().expect("lock").push(step.clone());
+        if command == "meet" {
+            // Ends only when two of them run at the same time.
+            self.meeting.wait();
+            return Ok(0);
+        }
+        if command == "wait to be stopped" {
+            while !stopped() {
+                std::thread::yield_now();
+            }
+            return Ok(137);
+        }
         if let Some(code) = command.strip_prefix("exit ") {
             output(true, b"it broke\n");
             return Ok(code.parse().expect("code"));
@@ -36,6 +53,7 @@ impl Bench {
             root,
             store,
             ran: Mutex::new(Vec::new()),
+            meeting: std::sync::Barrier::new(2),
         };
         for (path, content) in files {
             bench.file(path, content);
@@ -244,5 +262,70 @@ fn secrets_reach_the_command_but_neither_key_nor_layer() {
             )
             .0
             .is_err()
+    );
+}
+
+#[test]
+fn independent_stages_are_built_beside_each_other_and_a_failure_stops_all() {
+    let bench = Bench::new(&[]);
+    bench.build("FROM scratch AS one\nRUN meet\nFROM scratch\nRUN meet\nCOPY --from=one / /one\n");
+    let text = "FROM scratch AS one\nRUN exit 4\nFROM scratch\nRUN wait to be stopped\nCOPY --from=one / /\n";
+    let error = bench.build_with(text, |_| {}).0.expect_err("fails").to_string();
+    assert!(
+        error.contains("Dockerfile:2: the command ended with exit code 4"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_stage_of_the_filter_is_built_again_and_the_others_are_not() {
+    let bench = Bench::new(&[]);
+    let text = "FROM scratch AS one\nRUN a\nFROM scratch\nRUN b\nCOPY --from=one / /\n";
+    bench.build(text);
+    let filter = |request: &mut BuildRequest| request.no_cache_filter = vec!["ONE".to_owned()];
+    bench.build_with(text, filter).0.expect("builds");
+    let ran = bench.ran.lock().expect("lock");
+    let commands: Vec<&str> = ran
+        .iter()
+        .filter_map(|step| step.arguments.last())
+        .map(String::as_str)
+        .collect();
+    assert_eq!(commands.iter().filter(|command| **command == "a").count(), 2);
+    assert_eq!(commands.iter().filter(|command| **command == "b").count(), 1);
+}
+
+#[test]
+fn a_dated_build_is_the_same_image_whenever_it_is_made() {
+    let bench = Bench::new(&[("d/a.txt", "a")]);
+    let text = "FROM scratch\nCOPY d /new/place/\nRUN make\nWORKDIR /w\n";
+    let dated = |request: &mut BuildRequest| {
+        request.source_date_epoch = Some(1_000_000_000);
+        request.no_cache = true;
+    };
+    let first = bench.build_with(text, dated).0.expect("builds");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    bench.file("d/a.txt", "a");
+    let second = bench.build_with(text, dated).0.expect("builds");
+    assert_eq!(first.id, second.id);
+    assert_eq!(first.created.as_deref(), Some("2001-09-09T01:46:40Z"));
+    let undated = bench
+        .build_with(text, |request| request.no_cache = true)
+        .0
+        .expect("builds");
+    assert_ne!(undated.id, first.id);
+}
+
+#[test]
+fn what_a_copy_takes_from_a_stage_is_known_by_its_content() {
+    let bench = Bench::new(&[("a.txt", "a"), ("b.txt", "b")]);
+    let text = "FROM scratch AS one\nCOPY *.txt /\nFROM scratch\nCOPY --from=one /a.txt /\nRUN last\n";
+    bench.build(text);
+    bench.file("b.txt", "changed");
+    let (image, cached) = bench.build_with(text, |_| {});
+    image.expect("builds");
+    assert_eq!(
+        (cached, bench.runs()),
+        (2, 1),
+        "the other file of the stage is no reason"
     );
 }

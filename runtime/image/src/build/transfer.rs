@@ -101,7 +101,8 @@ impl<'a> Transfer<'a> {
         })
     }
 
-    fn prunes(&self, path: &Path) -> bool {
+    /// Whether nothing at or below a path is to be copied.
+    pub(crate) fn prunes(&self, path: &Path) -> bool {
         self.left_out.iter().any(|(base, list)| {
             path.strip_prefix(base)
                 .ok()

@@ -4,24 +4,23 @@
 use std::path::Path;
 
 use super::builder::{Build, at_line};
+use super::cached_layer::{At, Keys};
 use super::copy::{clean, is_directory};
 use super::destination::Destination;
-use super::dockerfile::Located;
-use super::fingerprint::Fingerprint;
 use super::identity;
 use super::overlay::Tree;
 use super::request::BuildError;
 use super::stage_state::StageState;
+use super::step_key::StepKey;
 use super::transfer::Manner;
 
 pub(super) fn workdir(
     build: &Build<'_>,
     state: &mut StageState,
-    located: &Located,
+    at: At<'_>,
     path: &str,
-    number: usize,
 ) -> Result<(), BuildError> {
-    let failed = |message: String| at_line(build.request, located.first_line, message);
+    let failed = |message: String| at_line(build.request, at.located.first_line, message);
     let absolute = absolute(&state.document.config.working_dir, path);
     state.document.config.working_dir.clone_from(&absolute);
     let lower = build.lower(&state.layers)?;
@@ -29,19 +28,20 @@ pub(super) fn workdir(
         let tree =
             Tree::readable(&lower).map_err(|error| failed(format!("cannot open the image: {error}")))?;
         if is_directory(&tree, Path::new(&absolute)) {
-            state.record(located, None, None);
+            state.record(at.located, None, None);
             return Ok(());
         }
     }
     let user = state.document.config.user.clone();
-    let mut key = Fingerprint::new(false);
-    key.word(b"workdir 1");
-    for layer in &state.layers {
-        key.word(layer.hex().as_bytes());
-    }
+    let mut key = StepKey::new("workdir 2");
+    key.layers(&state.layers);
     key.word(absolute.as_bytes());
     key.word(user.as_bytes());
-    build.layer(state, located, number, &key.finish(), &mut |directories| {
+    let keys = Keys {
+        quick: None,
+        content: &|| Ok(key.clone().finish()),
+    };
+    build.layer(state, at, &keys, &mut |directories| {
         let opened = |error: std::io::Error| failed(format!("cannot make {absolute}: {error}"));
         let image = Tree::image(&directories.lower, directories.upper()).map_err(opened)?;
         let owner = identity::user(&user, &image).map_err(failed)?;

@@ -4,11 +4,15 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{Gid, Mode, SeekFrom, Stat, Timespec, Timestamps, Uid, XattrFlags};
+use rustix::fs::{
+    AtFlags, FileType, Gid, Mode, OFlags, SeekFrom, Stat, Timespec, Timestamps, Uid, XattrFlags,
+};
 use rustix::io::Errno;
+
+use super::transfer::names;
 
 /// Files up to this size are copied with one read and one write.
 const SMALL: u64 = 256 << 10;
@@ -140,4 +144,26 @@ pub(crate) fn xattrs(file: BorrowedFd<'_>) -> io::Result<Vec<(Vec<u8>, Vec<u8>)>
     }
     found.sort();
     Ok(found)
+}
+
+/// Gives everything below a directory that is younger than `epoch` (seconds since 1970) that time, the directory included.
+pub(crate) fn not_after(directory: BorrowedFd<'_>, epoch: i64) -> io::Result<()> {
+    let limit = Timespec {
+        tv_sec: epoch,
+        tv_nsec: 0,
+    };
+    for name in names(directory)? {
+        let status = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+        if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
+            let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let child = rustix::fs::openat(directory, &name, flags, Mode::empty())?;
+            not_after(child.as_fd(), epoch)?;
+        } else if modified(&status).tv_sec >= epoch {
+            rustix::fs::utimensat(directory, &name, &both(limit), AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+    }
+    if modified(&rustix::fs::fstat(directory)?).tv_sec >= epoch {
+        rustix::fs::futimens(directory, &both(limit))?;
+    }
+    Ok(())
 }

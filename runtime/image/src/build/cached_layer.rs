@@ -1,0 +1,162 @@
+//! In: a step that changes files, with the keys its result goes by. Out: its layer, taken from an earlier build or made now.
+//! **Invariant:** a layer enters the store whole or not at all.
+
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+
+use super::builder::Build;
+use super::cache::Record;
+use super::dockerfile::Located;
+use super::overlay::Tree;
+use super::request::{BuildError, BuildEvent, NamedContext};
+use super::stage_state::{LayerDirectories, StageState};
+use super::written::not_after;
+use crate::digest::Digest;
+use crate::error::ImageError;
+
+/// Where a step is in its build.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct At<'s> {
+    pub(super) located: &'s Located,
+    /// Names the step in events; 0 for one that is not told.
+    pub(super) number: usize,
+    /// The index of its stage.
+    pub(super) stage: usize,
+}
+
+/// The keys of a step.
+pub(super) struct Keys<'k> {
+    /// Known without reading a file, where there is such a key: what the sources are, rather than what is in them.
+    pub(super) quick: Option<String>,
+    /// Of all that the step reads.
+    pub(super) content: &'k dyn Fn() -> Result<String, BuildError>,
+}
+
+/// A tree that a step takes files from.
+pub(super) struct SourceTree {
+    /// Directories of its layers, top-most first.
+    pub(super) lower: Vec<PathBuf>,
+    pub(super) tree: Tree,
+    /// What it is made of; none for a directory of the host.
+    pub(super) layers: Option<Vec<Digest>>,
+}
+
+impl Build<'_> {
+    /// Takes the step from the cache, or does it on a fresh layer.
+    pub(super) fn layer(
+        &self,
+        state: &mut StageState,
+        at: At<'_>,
+        keys: &Keys<'_>,
+        work: &mut dyn FnMut(&LayerDirectories) -> Result<(), BuildError>,
+    ) -> Result<(), BuildError> {
+        let quick = keys.quick.as_deref();
+        let mut record = self.cached(quick, at.stage)?;
+        let mut content = None;
+        if record.is_none() {
+            let key = content.insert((keys.content)()?);
+            record = self.cached(Some(key), at.stage)?;
+            if let (Some(record), Some(quick)) = (&record, quick) {
+                self.cache.put(quick, record)?;
+            }
+        }
+        if let Some(record) = record {
+            (self.events)(BuildEvent::Cached { number: at.number });
+            state.record(at.located, record.diff_id, Some(record.created));
+            return Ok(());
+        }
+        let directories = LayerDirectories::new(self.store, self.lower(&state.layers)?)?;
+        work(&directories)?;
+        if let Some(epoch) = self.request.source_date_epoch {
+            let upper = Tree::directory(directories.upper())
+                .map_err(ImageError::path("open", directories.upper()))?;
+            not_after(upper.root().as_fd(), epoch).map_err(ImageError::path("date", directories.upper()))?;
+        }
+        let layer = self.store.put_layer_directory(directories.upper())?;
+        let record = Record {
+            diff_id: Some(layer.diff_id),
+            created: self.now(),
+        };
+        for key in quick.into_iter().chain(content.as_deref()) {
+            self.cache.put(key, &record)?;
+        }
+        state.record(at.located, record.diff_id, Some(record.created));
+        Ok(())
+    }
+
+    fn cached(&self, key: Option<&str>, stage: usize) -> Result<Option<Record>, BuildError> {
+        match key {
+            Some(key) if !self.is_uncached(stage) => Ok(self.cache.get(key)?),
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether everything in the stage is to be done again (`--no-cache`, `--no-cache-filter`).
+    fn is_uncached(&self, stage: usize) -> bool {
+        let request = self.request;
+        let name = self.stages.stages[stage].from.name.as_deref();
+        request.no_cache
+            || request
+                .no_cache_filter
+                .iter()
+                .any(|filter| name.is_some_and(|name| filter.eq_ignore_ascii_case(name)))
+    }
+
+    /// The time that goes into the image: the one that was asked for, or now.
+    pub(super) fn now(&self) -> String {
+        match self.request.source_date_epoch.map(jiff::Timestamp::from_second) {
+            Some(Ok(epoch)) => epoch.to_string(),
+            _ => jiff::Timestamp::now().to_string(),
+        }
+    }
+
+    /// Directories of layers, top-most first.
+    pub(super) fn lower(&self, layers: &[Digest]) -> Result<Vec<PathBuf>, BuildError> {
+        let mut directories = Vec::with_capacity(layers.len());
+        for diff_id in layers.iter().rev() {
+            let layer = self
+                .store
+                .layer(diff_id)?
+                .ok_or_else(|| ImageError::NoSuchImage {
+                    name: format!("layer {diff_id}"),
+                })?;
+            if !directories.contains(&layer.directory) {
+                directories.push(layer.directory);
+            }
+        }
+        Ok(directories)
+    }
+
+    /// The tree that `--from=name` means in a stage.
+    pub(super) fn source_tree(&self, name: &str, stage: usize) -> Result<SourceTree, String> {
+        let unreadable = |error: std::io::Error| format!("cannot open `{name}`: {error}");
+        let layers = if let Some(index) = self.stages.find(name, stage, true) {
+            self.outcome(index)
+                .ok_or_else(|| format!("stage `{name}` was not built"))?
+                .layers
+        } else {
+            let reference = match self.request.contexts.get(name) {
+                Some(NamedContext::Directory(path)) => {
+                    return Ok(SourceTree {
+                        lower: vec![path.clone()],
+                        tree: Tree::directory(path).map_err(unreadable)?,
+                        layers: None,
+                    });
+                }
+                Some(NamedContext::Image(image)) => image.as_str(),
+                None => name,
+            };
+            self.image(reference)?.diff_ids
+        };
+        if layers.is_empty() {
+            return Err(format!("`{name}` has no files"));
+        }
+        let lower = self.lower(&layers).map_err(|error| error.to_string())?;
+        let tree = Tree::readable(&lower).map_err(unreadable)?;
+        Ok(SourceTree {
+            lower,
+            tree,
+            layers: Some(layers),
+        })
+    }
+}

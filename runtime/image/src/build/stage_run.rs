@@ -1,0 +1,210 @@
+//! In: a stage. Out: what it has become: its base, then each of its steps.
+//! **Invariant:** a step sees only what stands before it, and nothing goes on once the build has failed or was cancelled.
+
+use std::time::Instant;
+
+use super::builder::{Build, at_line};
+use super::cached_layer::At;
+use super::dockerfile::{self, Instruction, Located};
+use super::expand::expand;
+use super::request::{BuildError, BuildEvent, NamedContext};
+use super::scope::Scope;
+use super::stage_state::StageState;
+use super::{configure, copy_step, run_step, workdir_step};
+use crate::image_config::ImageDocument;
+use crate::platform::Platform;
+
+impl Build<'_> {
+    /// Builds a stage from its base to its last step.
+    pub(super) fn stage(&self, index: usize) -> Result<StageState, BuildError> {
+        let stage = &self.stages.stages[index];
+        let name = match &stage.from.name {
+            Some(name) => name.clone(),
+            None => format!("stage-{index}"),
+        };
+        let base = &self.bases[index];
+        let number = self.next_number();
+        let start = Instant::now();
+        let mut state = self.base(index, base, stage.line)?;
+        let instructions = self.triggers(&mut state, stage.line)?;
+        let instructions: Vec<&Located> = instructions.iter().chain(&stage.instructions).collect();
+        let total = 1 + instructions
+            .iter()
+            .filter(|located| is_shown(&located.instruction))
+            .count();
+        (self.events)(BuildEvent::Step {
+            number,
+            index: 1,
+            total,
+            stage: name.clone(),
+            text: format!("FROM {base}"),
+        });
+        (self.events)(BuildEvent::Done {
+            number,
+            took: start.elapsed(),
+        });
+        let mut shown = 1;
+        for located in instructions {
+            if self.is_stopped() {
+                return Err(BuildError::Cancelled);
+            }
+            let mut at = At {
+                located,
+                number: 0,
+                stage: index,
+            };
+            if !is_shown(&located.instruction) {
+                self.step(&mut state, at)?;
+                continue;
+            }
+            shown += 1;
+            let number = self.next_number();
+            at.number = number;
+            (self.events)(BuildEvent::Step {
+                number,
+                index: shown,
+                total,
+                stage: name.clone(),
+                text: located.source.lines().next().unwrap_or_default().to_owned(),
+            });
+            let start = Instant::now();
+            self.step(&mut state, at)?;
+            (self.events)(BuildEvent::Done {
+                number,
+                took: start.elapsed(),
+            });
+        }
+        Ok(state)
+    }
+
+    /// What the base image asks every image built on it to do (`ONBUILD`); the result does not ask again.
+    fn triggers(&self, state: &mut StageState, line: usize) -> Result<Vec<Located>, BuildError> {
+        let mut found = Vec::new();
+        for text in std::mem::take(&mut state.document.config.on_build) {
+            let parsed = dockerfile::parse(&format!("FROM scratch\n{text}"))
+                .map_err(|error| at_line(self.request, line, format!("ONBUILD {text}: {}", error.message)))?;
+            found.extend(parsed.instructions.into_iter().skip(1).map(|mut located| {
+                located.first_line = line;
+                located
+            }));
+        }
+        Ok(found)
+    }
+
+    /// What a stage starts from: nothing, an earlier stage, a named context or an image.
+    fn base(&self, index: usize, name: &str, line: usize) -> Result<StageState, BuildError> {
+        if let Some(stage) = self.stages.find(name, index, false) {
+            let state = self.outcome(stage).ok_or(BuildError::Cancelled)?;
+            return Ok(state.inherit());
+        }
+        if name.eq_ignore_ascii_case("scratch") {
+            return Ok(scratch());
+        }
+        let name = match self.request.contexts.get(name) {
+            Some(NamedContext::Image(image)) => image,
+            Some(NamedContext::Directory(_)) => {
+                return Err(at_line(
+                    self.request,
+                    line,
+                    format!("the context `{name}` is a directory, and no image to start from"),
+                ));
+            }
+            None => name,
+        };
+        let image = self
+            .image(name)
+            .map_err(|message| at_line(self.request, line, message))?;
+        let document = self.store.document(&image.id)?;
+        Ok(StageState {
+            layers: image.diff_ids,
+            document,
+            scope: Scope::default(),
+            command_set: false,
+        })
+    }
+
+    fn step(&self, state: &mut StageState, at: At<'_>) -> Result<(), BuildError> {
+        let located = at.located;
+        let failed = |message: String| at_line(self.request, located.first_line, message);
+        let mut config = state.document.config.clone();
+        let scope = state.scope.clone();
+        let environment = state.document.config.env.clone();
+        let expand_word = |word: &str| expand(word, self.escape, &|name| scope.value(name, &environment));
+        let mut command_set = state.command_set;
+        if configure::apply(&mut config, &located.instruction, &expand_word, &mut command_set)
+            .map_err(failed)?
+        {
+            state.document.config = config;
+            state.command_set = command_set;
+            state.record(located, None, None);
+            return Ok(());
+        }
+        match &located.instruction {
+            Instruction::Arg(arguments) => {
+                for (name, default) in arguments {
+                    // A default may use an ARG of the same line.
+                    let look_up = |name: &str| state.scope.value(name, &environment);
+                    let default = default
+                        .as_deref()
+                        .map(|word| expand(word, self.escape, &look_up))
+                        .transpose()
+                        .map_err(failed)?;
+                    state.scope.declare(
+                        name,
+                        default,
+                        &self.given,
+                        &self.globals,
+                        self.request.target.as_deref(),
+                    );
+                }
+                state.record(located, None, None);
+                Ok(())
+            }
+            Instruction::Workdir(path) => {
+                let path = expand_word(path).map_err(failed)?;
+                workdir_step::workdir(self, state, at, &path)
+            }
+            Instruction::Copy(copy) => copy_step::copy(self, state, at, copy, false),
+            Instruction::Add(copy) => copy_step::copy(self, state, at, copy, true),
+            Instruction::Run(run) => run_step::run(self, state, at, run),
+            Instruction::From(_)
+            | Instruction::Env(_)
+            | Instruction::Label(_)
+            | Instruction::User(_)
+            | Instruction::Expose(_)
+            | Instruction::Volume(_)
+            | Instruction::Cmd(_)
+            | Instruction::Entrypoint(_)
+            | Instruction::Shell(_)
+            | Instruction::Healthcheck(_)
+            | Instruction::StopSignal(_)
+            | Instruction::OnBuild(_)
+            | Instruction::Maintainer(_) => Ok(()),
+        }
+    }
+}
+
+/// Steps that are told: those that change files. The others take no time.
+fn is_shown(instruction: &Instruction) -> bool {
+    matches!(
+        instruction,
+        Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_)
+    )
+}
+
+fn scratch() -> StageState {
+    let host = Platform::host();
+    let mut document = ImageDocument {
+        architecture: host.architecture,
+        os: host.os,
+        variant: host.variant,
+        ..ImageDocument::default()
+    };
+    document.config.env = vec![format!("PATH={}", configure::DEFAULT_PATH)];
+    StageState {
+        layers: Vec::new(),
+        document,
+        scope: Scope::default(),
+        command_set: false,
+    }
+}
