@@ -12,8 +12,8 @@ use rcompose_runtime::LocalRuntime;
 use rcompose_runtime::image_store::build::cache::BuildCache;
 use rcompose_runtime::image_store::build::{BuildError, build};
 use rcompose_runtime::image_store::{
-    Configuration, Image, ImageError as StoreError, ImageStore, Platform, PullEvent, PullPhase, Reference,
-    pull,
+    Configuration, Image, ImageError as StoreError, ImageStore, Platform, Proxies, PullEvent, PullPhase,
+    Reference, pull,
 };
 
 use super::build_request::{BuildOptions, build_request};
@@ -226,7 +226,9 @@ pub(super) fn registry_configuration<'v>(
     let docker = docker.or_else(|| in_home(".docker"));
     let docker = docker.map(|directory| directory.join("config.json"));
     let paths: Vec<_> = paths.iter().map(PathBuf::as_path).collect();
-    Ok(Configuration::load(&paths, docker.as_deref())?)
+    let mut configuration = Configuration::load(&paths, docker.as_deref())?;
+    configuration.proxies = Proxies::of_environment(variable);
+    Ok(configuration)
 }
 
 /// An error of a command as one of the image source.

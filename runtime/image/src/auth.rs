@@ -7,6 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 use crate::configuration::{Endpoint, authority, host};
+use crate::registry::{Agents, RegistryError, login_name};
 
 mod challenge;
 mod login;
@@ -20,7 +21,7 @@ const LONGEST_TOKEN_ANSWER: u64 = 1 << 20;
 #[derive(Debug, Error)]
 pub enum AuthError {
     /// The registry wants a login and there is none.
-    #[error("{registry} wants a login: run `docker login {registry}`, or put it into docker's config.json")]
+    #[error("{registry} wants a login: run `rcompose login{}`", login_name(registry))]
     NoLogin {
         /// Which registry.
         registry: String,
@@ -41,6 +42,15 @@ pub enum AuthError {
         /// Why not.
         #[source]
         source: Box<ureq::Error>,
+    },
+    /// There is no way to the token server.
+    #[error("cannot get a token from {realm}")]
+    Client {
+        /// The token server.
+        realm: String,
+        /// Why not.
+        #[source]
+        source: Box<RegistryError>,
     },
     /// The token server refused.
     #[error("{realm} gave no token: status {status}{}", if *anonymous { " (no login was sent)" } else { "" })]
@@ -76,13 +86,13 @@ pub enum AuthError {
     },
 }
 
-/// The value of `Authorization` that answers `challenge` for pulling `repository`.
+/// The value of `Authorization` that answers `challenge` and allows what `scopes` and the challenge name.
 pub(crate) fn authorize(
-    agent: &ureq::Agent,
+    agents: &Agents,
     endpoint: &Endpoint,
     challenge: &Challenge,
     login: Option<&Login>,
-    repository: &str,
+    scopes: &[String],
 ) -> Result<String, AuthError> {
     let registry = &endpoint.registry;
     match (challenge, login) {
@@ -106,14 +116,40 @@ pub(crate) fn authorize(
                     realm: realm.clone(),
                 });
             }
-            let scope = scope
-                .clone()
-                .unwrap_or_else(|| format!("repository:{repository}:pull"));
+            let mut wanted = scopes.to_vec();
+            wanted.extend(scope.clone().filter(|scope| !covered(scope, scopes)));
             let login = login.filter(|_| may_have_login(endpoint, realm));
-            let token = fetch_token(agent, realm, service.as_deref(), &scope, login)?;
+            let agent = agents
+                .client(endpoint, realm)
+                .map_err(|error| AuthError::Client {
+                    realm: realm.clone(),
+                    source: Box::new(error),
+                })?;
+            let token = fetch_token(agent, realm, service.as_deref(), &wanted, login)?;
             Ok(format!("Bearer {token}"))
         }
     }
+}
+
+/// Whether what a challenge asks for is among what is asked for anyway: `repository:a:pull` in `repository:a:pull,push`.
+fn covered(scope: &str, scopes: &[String]) -> bool {
+    let split = |scope: &str| {
+        scope
+            .rsplit_once(':')
+            .map(|(name, actions)| (name.to_owned(), actions.to_owned()))
+    };
+    let Some((name, actions)) = split(scope) else {
+        return false;
+    };
+    scopes
+        .iter()
+        .filter_map(|known| split(known))
+        .any(|(known, allowed)| {
+            known == name
+                && actions
+                    .split(',')
+                    .all(|action| allowed.split(',').any(|other| other == action))
+        })
 }
 
 fn basic(user: &str, password: &str) -> String {
@@ -147,7 +183,7 @@ fn fetch_token(
     agent: &ureq::Agent,
     realm: &str,
     service: Option<&str>,
-    scope: &str,
+    scopes: &[String],
     login: Option<&Login>,
 ) -> Result<String, AuthError> {
     let transport = |source| AuthError::Transport {
@@ -161,10 +197,13 @@ fn fetch_token(
             ("refresh_token", token),
             ("client_id", "rcompose"),
             ("service", service),
-            ("scope", scope),
+            ("scope", scopes.join(" ").as_str()),
         ]),
         Some(Login::Password { .. }) | None => {
-            let mut request = agent.get(realm).query("scope", scope);
+            let mut request = agent.get(realm);
+            for scope in scopes {
+                request = request.query("scope", scope);
+            }
             if !service.is_empty() {
                 request = request.query("service", service);
             }

@@ -12,6 +12,7 @@ use thiserror::Error;
 use toml_edit::{Document, Item, TableLike};
 
 use crate::reference::DOCKER_HUB;
+use crate::registry::Proxies;
 
 const KEYS: [&str; 4] = ["plain-http", "mirrors", "ca-file", "token-servers"];
 
@@ -46,6 +47,8 @@ pub struct Configuration {
     pub registries: BTreeMap<String, RegistryConfiguration>,
     /// Docker's `config.json` with the logins, usually `~/.docker/config.json`; need not exist.
     pub docker_config: Option<PathBuf>,
+    /// Proxies on the way to registries.
+    pub proxies: Proxies,
 }
 
 /// How to reach one registry.
@@ -78,6 +81,7 @@ impl Configuration {
         let mut configuration = Self {
             registries: BTreeMap::new(),
             docker_config: docker_config.map(Path::to_owned),
+            proxies: Proxies::default(),
         };
         for path in paths {
             match fs::read_to_string(path) {
@@ -255,7 +259,7 @@ mod tests {
     fn read(text: &str) -> Result<Configuration, ConfigurationError> {
         Ok(Configuration {
             registries: parse(Path::new("/c.toml"), text)?,
-            docker_config: None,
+            ..Configuration::default()
         })
     }
 

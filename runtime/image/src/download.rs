@@ -118,7 +118,7 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    fn is_due(&mut self) -> bool {
+    pub(crate) fn is_due(&mut self) -> bool {
         let due = self.last.is_none_or(|last| last.elapsed() >= BETWEEN_EVENTS);
         if due {
             self.last = Some(Instant::now());
@@ -165,7 +165,7 @@ pub(crate) fn download(
     let mut url = String::new();
     while done < blob.size {
         let before = done;
-        let stream = registry.blob(&blob.digest, done)?;
+        let stream = registry.blob(&blob.digest, blob.size, done)?;
         url.clone_from(&stream.url);
         let failure = |error| Failure {
             url: stream.url.clone(),

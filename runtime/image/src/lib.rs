@@ -18,6 +18,7 @@ pub mod manifest;
 pub mod platform;
 pub mod published;
 pub mod pull;
+pub mod push;
 pub mod reference;
 mod registry;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use image::Image;
 pub use image_config::{HealthCheck, History, ImageConfig, ImageDocument};
 pub use platform::{Platform, PlatformError};
 pub use pull::{PullError, PullEvent, PullPhase, pull};
+pub use push::{Delivery, PushError, PushEvent, PushPhase, Pushed, deliver, push};
 pub use reference::{Reference, ReferenceError};
-pub use registry::RegistryError;
+pub use registry::{Proxies, RegistryError};
 pub use store::{Collected, ImageStore, Layer, Lease, PreparedLayer, Removal};

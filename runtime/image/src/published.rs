@@ -65,8 +65,8 @@ pub enum PublishedError {
 /// The digest that the registry has under a name now: of the index where there is one, so that it holds for every platform.
 pub fn published_digest(configuration: &Configuration, name: &Reference) -> Result<Digest, PublishedError> {
     let cancel = AtomicBool::new(false);
-    let served = registry(configuration, name, &cancel)
-        .and_then(|registry| registry.document(&tag_or_digest(name), name.digest()));
+    let registry = Registry::new(configuration, name, &cancel);
+    let served = registry.document(&tag_or_digest(name), name.digest());
     Ok(served.map_err(|failure| unreachable(name, failure))?.digest)
 }
 
@@ -77,7 +77,7 @@ pub fn published_project(
 ) -> Result<BTreeMap<String, Vec<u8>>, PublishedError> {
     let cancel = AtomicBool::new(false);
     let failed = |failure| unreachable(name, failure);
-    let registry = registry(configuration, name, &cancel).map_err(failed)?;
+    let registry = Registry::new(configuration, name, &cancel);
     let mut served = registry
         .document(&tag_or_digest(name), name.digest())
         .map_err(failed)?;
@@ -127,7 +127,7 @@ pub fn published_project(
             ENVIRONMENT_FILE => named(name, note(ENVIRONMENT_FILE_NAME))?,
             _ => continue,
         };
-        let content = registry.small_blob(&layer.digest, LONGEST_FILE).map_err(failed)?;
+        let content = registry.small_blob(layer, LONGEST_FILE).map_err(failed)?;
         let known = files.entry(file.to_owned()).or_default();
         // What overrides a compose file is its next document.
         if layer.media_type == COMPOSE_FILE && !known.is_empty() {
@@ -141,14 +141,6 @@ pub fn published_project(
         return Ok(files);
     }
     Err(malformed(name, "it has no compose file".to_owned()))
-}
-
-fn registry<'a>(
-    configuration: &'a Configuration,
-    name: &'a Reference,
-    cancel: &'a AtomicBool,
-) -> Result<Registry<'a>, Failure> {
-    Registry::new(configuration, name, cancel)
 }
 
 fn tag_or_digest(name: &Reference) -> String {

@@ -166,7 +166,7 @@ fn pull_unless_stopped(
     if let (Some(image), Some(_)) = (&present, reference.digest()) {
         return Ok(image.clone());
     }
-    let registry = Registry::new(configuration, reference, stop)?;
+    let registry = Registry::new(configuration, reference, stop);
     thread::scope(|scope| {
         let (finished, watch) = channel::<()>();
         scope.spawn(|| {
@@ -275,7 +275,7 @@ impl Pull<'_> {
         let digest = &manifest.config.digest;
         let bytes = match self.store.read_blob(digest)? {
             Some(bytes) => bytes,
-            None => self.registry.small_blob(digest, LONGEST_CONFIG)?,
+            None => self.registry.small_blob(&manifest.config, LONGEST_CONFIG)?,
         };
         let document: ImageDocument =
             serde_json::from_slice(&bytes).map_err(|source| ImageError::Member {

@@ -169,6 +169,7 @@ fn load_layer(store: &ImageStore, path: &Path, member: &str, expected: &Digest) 
         diff_id,
         size,
         blob: Some(blob),
+        packed: None,
         unsynced_since_boot: None,
     };
     store.commit_layer(prepared.path(), record)?;

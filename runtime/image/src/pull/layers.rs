@@ -192,6 +192,7 @@ impl Pull<'_> {
                 diff_id,
                 size,
                 blob,
+                packed: None,
                 unsynced_since_boot: None,
             },
         )?;

@@ -43,6 +43,9 @@ pub(crate) struct LayerRecord {
     /// `None` for layers whose canonical tar is their archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) blob: Option<LayerBlob>,
+    /// The gzip form it was last pushed in, which is not kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) packed: Option<LayerBlob>,
     /// The boot in which it was written, until the data is known to be on the disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) unsynced_since_boot: Option<String>,
@@ -91,6 +94,7 @@ impl ImageStore {
                 diff_id,
                 size,
                 blob: None,
+                packed: None,
                 unsynced_since_boot: None,
             },
         )
@@ -156,6 +160,21 @@ impl ImageStore {
         write_json(&self.layer_record_path(&diff_id), &record, false)?;
         drop(lock);
         Ok(layer)
+    }
+
+    /// Notes what a layer was compressed to, so that the next push need not do it to know its digest.
+    pub(crate) fn remember_packed(&self, diff_id: &Digest, packed: LayerBlob) -> Result<(), ImageError> {
+        match self.layer_record(diff_id)? {
+            Some(record) if record.packed.as_ref() != Some(&packed) => {
+                let packed = Some(packed);
+                write_json(
+                    &self.layer_record_path(diff_id),
+                    &LayerRecord { packed, ..record },
+                    true,
+                )
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// One sync of the file system for all layers of an image, not one for each file.

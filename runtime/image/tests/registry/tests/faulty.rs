@@ -395,7 +395,7 @@ fn a_registry_that_wants_a_password_says_how_to_give_one() {
     });
     let error = chain(&Ground::new().pull(&server).unwrap_err());
     assert!(
-        error.contains(&format!("docker login {}", server.address)),
+        error.contains(&format!("rcompose login {}", server.address)),
         "{error}"
     );
     Ground::logged_in(&server.address).pull(&server).unwrap();

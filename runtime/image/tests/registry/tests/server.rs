@@ -14,13 +14,29 @@ use crate::tests::sample::{MANIFEST, Sample};
 /// What was asked; names of headers in lower case.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
+    pub(crate) method: String,
+    /// With the query.
     pub(crate) path: String,
     pub(crate) headers: BTreeMap<String, String>,
+    /// As much of it as was read.
+    pub(crate) body: Vec<u8>,
+    /// Not all of the body was read: nobody will see the answer.
+    pub(crate) is_cut: bool,
 }
 
 impl Request {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
+    }
+
+    /// The value of a parameter of the query.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        let (_, query) = self.path.split_once('?')?;
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
     }
 
     /// The first byte of `Range`, if there is one.
@@ -84,6 +100,8 @@ impl Answer {
 }
 
 type Handler = dyn Fn(&Request, usize) -> Answer + Send + Sync;
+/// How much of a request's body is read before the connection is cut; `None` is all of it.
+type Intake = dyn Fn(&Request, usize) -> Option<u64> + Send + Sync;
 
 pub(crate) struct Server {
     pub(crate) address: String,
@@ -94,11 +112,20 @@ pub(crate) struct Server {
 impl Server {
     /// Answers every request by `handler`, which also gets how often the same path was asked for before.
     pub(crate) fn start(handler: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_cutting(handler, |_, _| None)
+    }
+
+    /// The same, and cuts requests where `intake` says so.
+    pub(crate) fn start_cutting(
+        handler: impl Fn(&Request, usize) -> Answer + Send + Sync + 'static,
+        intake: impl Fn(&Request, usize) -> Option<u64> + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
         let stop = Arc::new(AtomicBool::new(false));
         let handler: Arc<Handler> = Arc::new(handler);
+        let intake: Arc<Intake> = Arc::new(intake);
         let server = Self {
             address,
             requests: Arc::clone(&requests),
@@ -110,7 +137,8 @@ impl Server {
                     return;
                 }
                 let (handler, requests) = (Arc::clone(&handler), Arc::clone(&requests));
-                thread::spawn(move || serve(&stream.unwrap(), &*handler, &requests));
+                let intake = Arc::clone(&intake);
+                thread::spawn(move || serve(&stream.unwrap(), &*handler, &*intake, &requests));
             }
         });
         server
@@ -161,28 +189,34 @@ pub(crate) fn honest(sample: &Sample, request: &Request) -> Answer {
     }
 }
 
-fn serve(stream: &TcpStream, handler: &Handler, requests: &Mutex<Vec<Request>>) {
+fn serve(stream: &TcpStream, handler: &Handler, intake: &Intake, requests: &Mutex<Vec<Request>>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    while let Some(request) = read_request(&mut reader) {
-        let before = {
-            let mut requests = requests.lock().unwrap();
-            let before = requests.iter().filter(|other| other.path == request.path).count();
-            requests.push(request.clone());
-            before
-        };
+    while let Some(mut request) = read_head(&mut reader) {
+        let same = |other: &&Request| other.path == request.path && other.method == request.method;
+        let before = requests.lock().unwrap().iter().filter(same).count();
+        let length: u64 = request
+            .header("content-length")
+            .map_or(0, |length| length.parse().unwrap());
+        let cut = intake(&request, before);
+        let read = reader
+            .by_ref()
+            .take(cut.unwrap_or(length))
+            .read_to_end(&mut request.body);
+        request.is_cut = cut.is_some() || read.is_err() || request.body.len() as u64 != length;
+        requests.lock().unwrap().push(request.clone());
         let answer = handler(&request, before);
-        if write_answer(stream, &answer).is_err() || answer.cut.is_some() {
+        if request.is_cut || write_answer(stream, &request, &answer).is_err() || answer.cut.is_some() {
             drop(stream.shutdown(std::net::Shutdown::Both));
             return;
         }
     }
 }
 
-fn read_request(reader: &mut impl BufRead) -> Option<Request> {
+fn read_head(reader: &mut impl BufRead) -> Option<Request> {
     let mut line = String::new();
     reader.read_line(&mut line).ok().filter(|count| *count > 0)?;
     let mut words = line.split_whitespace();
-    let path = words.nth(1)?.to_owned();
+    let (method, path) = (words.next()?.to_owned(), words.next()?.to_owned());
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
@@ -192,24 +226,28 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
         };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    let length: u64 = headers
-        .get("content-length")
-        .map_or(0, |length| length.parse().unwrap());
-    std::io::copy(&mut reader.take(length), &mut std::io::sink()).ok()?;
-    Some(Request { path, headers })
+    Some(Request {
+        method,
+        path,
+        headers,
+        body: Vec::new(),
+        is_cut: false,
+    })
 }
 
-fn write_answer(mut stream: &TcpStream, answer: &Answer) -> std::io::Result<()> {
-    let mut head = format!(
-        "HTTP/1.1 {} X\r\nContent-Length: {}\r\n",
-        answer.status,
-        answer.body.len()
-    );
+fn write_answer(mut stream: &TcpStream, request: &Request, answer: &Answer) -> std::io::Result<()> {
+    let mut head = format!("HTTP/1.1 {} X\r\n", answer.status);
+    if answer.status != 204 {
+        write!(head, "Content-Length: {}\r\n", answer.body.len()).unwrap();
+    }
     for (name, value) in &answer.headers {
         write!(head, "{name}: {value}\r\n").unwrap();
     }
     head.push_str("\r\n");
     stream.write_all(head.as_bytes())?;
+    if request.method == "HEAD" {
+        return Ok(());
+    }
     let body = &answer.body[..answer.cut.unwrap_or(answer.body.len())];
     match answer.pause {
         Some(pause) => {

@@ -248,7 +248,7 @@ fn mirrors_are_asked_in_order() {
     };
     let configuration = Configuration {
         registries: [("docker.io".to_owned(), settings)].into(),
-        docker_config: None,
+        ..Configuration::default()
     };
     let (_directory, store) = store();
     let image = pull_with(&store, &configuration, "mirrored").0.unwrap();
