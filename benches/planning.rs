@@ -31,6 +31,10 @@ impl ImageSource for Present {
         Ok(())
     }
 
+    fn push(&self, _: &str, _: &dyn Events, _: &AtomicBool) -> Result<(), ImageError> {
+        Ok(())
+    }
+
     fn remove(&self, _: &str) -> Result<(), ImageError> {
         Ok(())
     }

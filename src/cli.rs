@@ -132,6 +132,8 @@ pub enum Command {
     Ps(commands::ps::Args),
     /// Pull images
     Pull(commands::pull::Args),
+    /// Push the images of services to their registries
+    Push(commands::push::Args),
     /// Restart containers
     Restart(commands::restart::Args),
     /// Remove stopped containers

@@ -55,7 +55,20 @@ pub enum Event {
         image: String,
         /// Digest of the layer, shortened; empty for the whole.
         layer: String,
-        /// What happens to it: `downloading`, `unpacking`, `done`, `exists`.
+        /// What happens to it: `waiting`, `downloading`, `unpacking`, `done`, `exists`.
+        phase: String,
+        /// Bytes so far.
+        done: u64,
+        /// Bytes in all, where known.
+        total: Option<u64>,
+    },
+    /// Bytes of an image went out.
+    PushProgress {
+        /// Reference.
+        image: String,
+        /// Digest of the uncompressed layer, shortened.
+        layer: String,
+        /// What happens to it: `waiting`, `packing`, `uploading`, `done`, `mounted`, `exists`.
         phase: String,
         /// Bytes so far.
         done: u64,
@@ -122,6 +135,7 @@ impl Event {
     pub fn is_lasting(&self) -> bool {
         match self {
             Self::PullProgress { .. }
+            | Self::PushProgress { .. }
             | Self::BuildOutput { .. }
             | Self::StepStarted { .. }
             | Self::WaitingForLock { .. } => false,

@@ -186,6 +186,7 @@ impl Told {
             | Event::StepStarted { .. }
             | Event::WaitingForLock { .. }
             | Event::PullProgress { .. }
+            | Event::PushProgress { .. }
             | Event::BuildOutput { .. } => None,
         }
     }

@@ -3,6 +3,7 @@
 
 mod inspect;
 pub(super) mod list;
+mod push;
 mod transfer;
 
 use std::collections::BTreeSet;
@@ -39,6 +40,8 @@ pub enum Command {
     Prune(PruneArgs),
     /// Fetch an image from its registry
     Pull(transfer::PullArgs),
+    /// Bring an image to its registry
+    Push(push::Args),
     /// Remove images
     #[command(alias = "remove")]
     Rm(RemoveArgs),
@@ -95,6 +98,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         Command::Ls(args) => list::run(context, args),
         Command::Prune(args) => prune(context, args),
         Command::Pull(args) => transfer::pull_image(context, args),
+        Command::Push(args) => push::run(context, args),
         Command::Rm(args) => remove(context, args),
         Command::Save(args) => transfer::save_images(context, args),
         Command::Tag(args) => tag(context, args),
@@ -108,6 +112,7 @@ fn change(command: &Command) -> Option<String> {
         Command::Load(_) => Some("load images".to_owned()),
         Command::Prune(_) => Some("remove unused images".to_owned()),
         Command::Pull(args) => Some(format!("pull {}", args.name)),
+        Command::Push(args) => Some(format!("push {}", args.name)),
         Command::Rm(args) => Some(format!("remove {}", args.images.join(" "))),
         Command::Tag(args) => Some(format!("tag {} as {}", args.image, args.name)),
         Command::Save(args) => args

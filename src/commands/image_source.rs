@@ -13,7 +13,7 @@ use rcompose_runtime::image_store::build::cache::BuildCache;
 use rcompose_runtime::image_store::build::{BuildError, build};
 use rcompose_runtime::image_store::{
     Configuration, Image, ImageError as StoreError, ImageStore, Platform, Proxies, PullEvent, PullPhase,
-    Reference, pull,
+    PushEvent, PushPhase, Pushed, Reference, pull, push,
 };
 
 use super::build_request::{BuildOptions, build_request};
@@ -80,13 +80,13 @@ impl<'a> StoreImages<'a> {
             let (phase, done, total) = match event.phase {
                 PullPhase::Waiting => ("waiting", 0, None),
                 PullPhase::Downloading { done, total } => ("downloading", done, Some(total)),
-                PullPhase::Extracting { total, .. } => ("unpacking", total, Some(total)),
+                PullPhase::Extracting { done, total } => ("unpacking", done, Some(total)),
                 PullPhase::Done => ("done", 0, None),
                 PullPhase::Exists => ("exists", 0, None),
             };
             events.emit(Event::PullProgress {
                 image: name.to_owned(),
-                layer: event.layer.hex().chars().take(12).collect(),
+                layer: event.layer.short(),
                 phase: phase.to_owned(),
                 done,
                 total,
@@ -98,6 +98,38 @@ impl<'a> StoreImages<'a> {
             configuration,
             &reference,
             platform.as_ref(),
+            &told,
+            cancel,
+        )?)
+    }
+
+    /// Brings the image called `name` to its registry.
+    ///
+    /// # Errors
+    /// What [`push`] says.
+    pub fn send(&self, name: &str, events: &dyn Events, cancel: &AtomicBool) -> Result<Pushed, ImageError> {
+        let reference: Reference = name.parse()?;
+        let told = |event: PushEvent| {
+            let (phase, done, total) = match event.phase {
+                PushPhase::Waiting => ("waiting", 0, None),
+                PushPhase::Packing { done, total } => ("packing", done, Some(total)),
+                PushPhase::Uploading { done, total } => ("uploading", done, Some(total)),
+                PushPhase::Done => ("done", 0, None),
+                PushPhase::Mounted => ("mounted", 0, None),
+                PushPhase::Exists => ("exists", 0, None),
+            };
+            events.emit(Event::PushProgress {
+                image: name.to_owned(),
+                layer: event.layer.short(),
+                phase: phase.to_owned(),
+                done,
+                total,
+            });
+        };
+        Ok(push(
+            self.store()?,
+            self.configuration()?,
+            &reference,
             &told,
             cancel,
         )?)
@@ -189,6 +221,10 @@ impl ImageSource for StoreImages<'_> {
             store.tag(&image.id, &tag.parse()?, None)?;
         }
         Ok(())
+    }
+
+    fn push(&self, reference: &str, events: &dyn Events, cancel: &AtomicBool) -> Result<(), ImageError> {
+        self.send(reference, events, cancel).map(drop)
     }
 
     fn remove(&self, reference: &str) -> Result<(), ImageError> {

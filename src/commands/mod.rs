@@ -39,6 +39,7 @@ pub mod plan;
 pub mod port;
 pub mod ps;
 pub mod pull;
+pub mod push;
 pub mod restart;
 pub mod rm;
 pub mod run;
@@ -125,6 +126,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Port(args) => port::run(&context, &args),
         Command::Ps(args) => ps::run(&context, &args),
         Command::Pull(args) => pull::run(&context, &args),
+        Command::Push(args) => push::run(&context, &args),
         Command::Restart(args) => restart::run(&context, &args),
         Command::Rm(args) => rm::run(&context, &args),
         Command::Run(args) => run::run(&context, &args),

@@ -352,7 +352,10 @@ impl Shared<'_> {
 
 /// Steps that are worth finishing when another one failed.
 fn stands_alone(action: &Action) -> bool {
-    matches!(action, Action::PullImage { .. } | Action::BuildImage { .. })
+    matches!(
+        action,
+        Action::PullImage { .. } | Action::BuildImage { .. } | Action::PushImage { .. }
+    )
 }
 
 /// Steps that sleep rather than work.

@@ -33,6 +33,8 @@ pub trait ImageSource: Send + Sync {
         events: &dyn Events,
         cancel: &AtomicBool,
     ) -> Result<(), ImageError>;
+    /// Brings an image of the local store to its registry, telling of progress.
+    fn push(&self, reference: &str, events: &dyn Events, cancel: &AtomicBool) -> Result<(), ImageError>;
     /// Removes an image from the local store; its absence is success.
     fn remove(&self, reference: &str) -> Result<(), ImageError>;
     /// Time since the last pull or build of an image, where that is known.
@@ -128,6 +130,10 @@ pub(super) fn perform(action: &Action, tools: &Tools<'_>) -> Result<Option<Strin
         Action::BuildImage { service, reference } => tools
             .images
             .build(service, reference, tools.events, tools.cancel)
+            .map_err(StepError::Image)?,
+        Action::PushImage { reference } => tools
+            .images
+            .push(reference, tools.events, tools.cancel)
             .map_err(StepError::Image)?,
         Action::RemoveImage { reference } => tools.images.remove(reference).map_err(StepError::Image)?,
         Action::CreateNetwork(request) => drop(runtime.create_network(request)?),

@@ -17,7 +17,10 @@ pub(super) fn info(at: usize, step: &Step) -> StepInfo {
 
 fn kind(action: &Action) -> Kind {
     match action {
-        Action::PullImage { .. } | Action::BuildImage { .. } | Action::RemoveImage { .. } => Kind::Image,
+        Action::PullImage { .. }
+        | Action::BuildImage { .. }
+        | Action::PushImage { .. }
+        | Action::RemoveImage { .. } => Kind::Image,
         Action::CreateNetwork(_) | Action::RemoveNetwork { .. } => Kind::Network,
         Action::CreateVolume(_) | Action::RemoveVolume { .. } => Kind::Volume,
         Action::Wire(_) | Action::Unwire(_) => Kind::Containers,

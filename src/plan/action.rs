@@ -79,6 +79,11 @@ pub enum Action {
         /// Name of the result.
         reference: String,
     },
+    /// Bring an image to its registry.
+    PushImage {
+        /// Reference.
+        reference: String,
+    },
     /// Remove an image.
     RemoveImage {
         /// Reference.
@@ -168,6 +173,7 @@ impl Action {
             | Self::Rename { container, .. }
             | Self::RemoveContainer { container, .. } => Some(container.service.as_str()),
             Self::PullImage { .. }
+            | Self::PushImage { .. }
             | Self::RemoveImage { .. }
             | Self::CreateNetwork(_)
             | Self::RemoveNetwork { .. }

@@ -13,6 +13,7 @@ impl Action {
         match self {
             Self::PullImage { .. } => "pull",
             Self::BuildImage { .. } => "build",
+            Self::PushImage { .. } => "push",
             Self::RemoveImage { .. } => "remove image",
             Self::CreateNetwork(_) => "create network",
             Self::RemoveNetwork { .. } => "remove network",
@@ -40,6 +41,7 @@ impl Action {
         match self {
             Self::PullImage { reference, .. }
             | Self::BuildImage { reference, .. }
+            | Self::PushImage { reference }
             | Self::RemoveImage { reference } => reference.clone(),
             Self::CreateNetwork(request) => request.name.clone(),
             Self::CreateVolume(request) => request.name.clone(),

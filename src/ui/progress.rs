@@ -37,6 +37,7 @@ pub fn news(event: &Event, hot: bool) -> Option<String> {
         | Event::StepFailed { .. }
         | Event::WaitingForLock { .. }
         | Event::PullProgress { .. }
+        | Event::PushProgress { .. }
         | Event::BuildOutput { .. }
         | Event::ContainerDied { .. }
         | Event::HealthChanged { .. }
@@ -155,7 +156,7 @@ impl Progress {
 
     fn is_shown(&self, event: &Event) -> bool {
         match event {
-            Event::PullProgress { .. } => !self.look.quiet_pull,
+            Event::PullProgress { .. } | Event::PushProgress { .. } => !self.look.quiet_pull,
             Event::BuildOutput { .. } => !self.look.quiet_build,
             Event::StepStarted { step } | Event::StepDone { step, .. } => {
                 !(self.look.quiet_pull && step.verb == "pull")

@@ -29,6 +29,8 @@ mod operate;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod pushes;
+#[cfg(test)]
 mod registry;
 #[cfg(test)]
 mod reload;

@@ -222,7 +222,12 @@ pub(super) fn pull_image(context: &Context, args: &PullArgs) -> Result<(), CliEr
     let begun = std::time::Instant::now();
     progress.emit(Event::StepStarted { step: step.clone() });
     let images = StoreImages::new(context, None);
-    let pulled = images.pull(&args.name, args.platform.as_deref(), &progress, context.cancel()?);
+    let pulled = images.pull(
+        &name.familiar(),
+        args.platform.as_deref(),
+        &progress,
+        context.cancel()?,
+    );
     let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     if pulled.is_ok() {
         progress.emit(Event::StepDone { step, millis });

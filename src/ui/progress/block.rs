@@ -1,7 +1,6 @@
 //! In: events and the time. Out: the block of rows that a terminal shows, as text with control sequences.
 //! **Invariant:** a row never wraps: the cursor is moved up by as many lines as were written.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Instant;
 
@@ -9,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::words::{self, bar, shown};
 use crate::event::{Event, StepInfo};
+use crate::ui::age;
 use crate::ui::style::Style;
 
 const SPINNER: [&str; 8] = ["⠋", "⠙", "⠸", "⠴", "⠦", "⠇", "⠏", "⠹"];
@@ -27,9 +27,20 @@ struct Row {
     state: State,
     begun: Instant,
     ended: Option<Instant>,
-    /// Bytes done and in all, by layer.
-    layers: BTreeMap<String, (u64, u64)>,
+    layers: Vec<LayerRow>,
     detail: String,
+}
+
+/// A layer of an image that comes or goes.
+#[derive(Debug)]
+struct LayerRow {
+    id: String,
+    phase: String,
+    word: &'static str,
+    done: u64,
+    total: u64,
+    /// When bytes began to move in this phase, and how many had before.
+    moving: Option<(Instant, u64)>,
 }
 
 /// The rows of a command.
@@ -72,16 +83,17 @@ impl Block {
             Event::PullProgress {
                 image,
                 layer,
+                phase,
                 done,
                 total,
-                ..
-            } => {
-                let subject = format!("Image {image}");
-                if let Some(row) = self.rows.iter_mut().find(|row| row.subject == subject) {
-                    let total = total.unwrap_or(*done);
-                    row.layers.insert(layer.clone(), (*done, total));
-                }
-            }
+            } => self.layer(image, layer, (phase, false), *done, *total, now),
+            Event::PushProgress {
+                image,
+                layer,
+                phase,
+                done,
+                total,
+            } => self.layer(image, layer, (phase, true), *done, *total, now),
             Event::BuildOutput { service, line } => {
                 let running = |row: &&mut Row| row.state == State::Running && row.word == "Building";
                 let mut building: Vec<&mut Row> = self.rows.iter_mut().filter(running).collect();
@@ -108,11 +120,49 @@ impl Block {
                         state: State::Done,
                         begun: now,
                         ended: Some(now),
-                        layers: BTreeMap::new(),
+                        layers: Vec::new(),
                         detail: String::new(),
                     });
                 }
             }
+        }
+    }
+
+    fn layer(
+        &mut self,
+        image: &str,
+        id: &str,
+        (phase, is_push): (&str, bool),
+        done: u64,
+        total: Option<u64>,
+        now: Instant,
+    ) {
+        let subject = format!("Image {image}");
+        let Some(row) = self.rows.iter_mut().find(|row| row.subject == subject) else {
+            return;
+        };
+        let at = row.layers.iter().position(|layer| layer.id == id);
+        let at = at.unwrap_or_else(|| {
+            row.layers.push(LayerRow {
+                id: id.to_owned(),
+                phase: String::new(),
+                word: "",
+                done: 0,
+                total: 0,
+                moving: None,
+            });
+            row.layers.len() - 1
+        });
+        let layer = &mut row.layers[at];
+        if layer.phase != phase {
+            phase.clone_into(&mut layer.phase);
+            layer.word = words::phase(phase, is_push);
+            layer.moving = total.map(|_| (now, done));
+        }
+        match total {
+            Some(total) => (layer.done, layer.total) = (done, total),
+            // All of it, once it is over.
+            None => layer.done = layer.total,
         }
     }
 
@@ -124,7 +174,7 @@ impl Block {
             state: State::Running,
             begun: now,
             ended: None,
-            layers: BTreeMap::new(),
+            layers: Vec::new(),
             detail: String::new(),
         };
         match self.rows.iter_mut().find(|old| old.subject == row.subject) {
@@ -204,6 +254,8 @@ impl Block {
         let word = named().map(|row| row.word.width()).max().unwrap_or(0);
         for row in &self.rows {
             lines.push(self.line(row, now, subject, word, width));
+            let layers = row.layers.iter().filter(|layer| !layer.word.is_empty());
+            lines.extend(layers.map(|layer| self.layer_line(layer, now, width)));
         }
         lines
     }
@@ -222,12 +274,6 @@ impl Block {
             // Writing to a text cannot fail.
             write!(plain, "{gap}{}{pad} {:.1}s", row.word, took.as_secs_f64()).unwrap_or_default();
         }
-        let total: u64 = row.layers.values().map(|(_, total)| total).sum();
-        if total > 0 {
-            let done = row.layers.values().map(|(done, _)| done).sum();
-            plain.push(' ');
-            plain.push_str(&bar(done, total));
-        }
         if !row.detail.is_empty() {
             plain.push_str("  ");
             plain.push_str(&row.detail.replace(|c: char| c.is_control(), " "));
@@ -238,6 +284,35 @@ impl Block {
             State::Done => format!(" {} {}", self.style.green(mark), text),
             State::Failed => format!(" {} {}", self.style.red(mark), self.style.red(&text)),
         }
+    }
+
+    /// `   ⠋ 0123456789ab  Downloading   [====>    ] 12.3MB/45MB  9.8MB/s`.
+    fn layer_line(&self, layer: &LayerRow, now: Instant, width: usize) -> String {
+        let is_over = matches!(layer.phase.as_str(), "done" | "exists" | "mounted");
+        let mut plain = format!("{}  {:<12}", layer.id, layer.word);
+        if layer.moving.is_some() {
+            write!(plain, "  {}", bar(layer.done, layer.total)).unwrap_or_default();
+            if let Some(rate) = layer.rate(now) {
+                write!(plain, "  {}/s", age::size(rate)).unwrap_or_default();
+            }
+        }
+        let text = cut(plain.trim_end(), width.saturating_sub(6));
+        let mark = if is_over {
+            self.style.green("✔")
+        } else {
+            self.style.yellow(SPINNER[self.frames % SPINNER.len()])
+        };
+        format!("   {mark} {text}")
+    }
+}
+
+impl LayerRow {
+    /// Bytes a second since they began to move.
+    fn rate(&self, now: Instant) -> Option<u64> {
+        let (since, before) = self.moving?;
+        let millis = u64::try_from(now.saturating_duration_since(since).as_millis()).ok()?;
+        let moved = self.done.checked_sub(before).filter(|moved| *moved > 0)?;
+        moved.saturating_mul(1000).checked_div(millis)
     }
 }
 

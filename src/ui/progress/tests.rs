@@ -63,3 +63,65 @@ fn a_block_replaces_itself_and_stays_at_the_end() {
     );
     assert_eq!(block.last(now), "");
 }
+
+#[test]
+fn an_image_has_one_line_on_a_pipe() {
+    for verb in ["pull", "push"] {
+        let step = step(verb, Kind::Image, "a:1");
+        let moved = Event::PullProgress {
+            image: "a:1".to_owned(),
+            layer: "0123456789ab".to_owned(),
+            phase: "downloading".to_owned(),
+            done: 1,
+            total: Some(2),
+        };
+        let events = [
+            Event::StepStarted { step: step.clone() },
+            moved,
+            Event::StepDone { step, millis: 3 },
+        ];
+        let lines: Vec<String> = events.iter().filter_map(line).collect();
+        assert_eq!(
+            lines,
+            [format!(
+                " Image a:1  {}",
+                if verb == "pull" { "Pulled" } else { "Pushed" }
+            )]
+        );
+    }
+}
+
+#[test]
+fn each_layer_has_a_bar_with_bytes_and_rate() {
+    let mut block = Block::new("pull", Style { colour: false });
+    let begun = Instant::now();
+    let step = step("pull", Kind::Image, "a:1");
+    block.take(&Event::StepStarted { step: step.clone() }, begun);
+    let mut take = |layer: &str, phase: &str, done, total, after| {
+        let event = Event::PullProgress {
+            image: "a:1".to_owned(),
+            layer: layer.to_owned(),
+            phase: phase.to_owned(),
+            done,
+            total,
+        };
+        block.take(&event, begun + std::time::Duration::from_millis(after));
+    };
+    take("aaaaaaaaaaaa", "waiting", 0, None, 0);
+    take("bbbbbbbbbbbb", "exists", 0, None, 0);
+    // What an earlier pull left counts for the bar, not for the rate.
+    take("aaaaaaaaaaaa", "downloading", 1_000_000, Some(4_000_000), 0);
+    take("aaaaaaaaaaaa", "downloading", 2_000_000, Some(4_000_000), 500);
+    let text = block.frame(begun + std::time::Duration::from_millis(500));
+    assert!(
+        text.contains("aaaaaaaaaaaa  Downloading   [==========>         ] 2MB/4MB  2MB/s\n"),
+        "{text}"
+    );
+    assert!(text.contains("✔ bbbbbbbbbbbb  Already exists\n"), "{text}");
+    block.take(&Event::StepDone { step, millis: 1 }, begun);
+    let last = block.last(begun);
+    assert!(
+        last.contains("✔ Image a:1  Pulled") && !last.contains("aaaa"),
+        "{last}"
+    );
+}

@@ -20,6 +20,13 @@ pub(super) fn shown(step: &StepInfo) -> Option<Shown> {
         Kind::Network => "Network",
         Kind::Volume => "Volume",
         Kind::Image => "Image",
+        Kind::Service if step.verb == "skip" => {
+            return Some(Shown {
+                subject: format!("Service {}", step.name),
+                doing: "Skipped",
+                done: "Skipped",
+            });
+        }
         Kind::Service => return Some(awaited(&step.name)),
         Kind::Containers => return None,
     };
@@ -34,6 +41,7 @@ pub(super) fn shown(step: &StepInfo) -> Option<Shown> {
         "unpause" => ("Unpausing", "Unpaused"),
         "remove" | "remove network" | "remove volume" | "remove image" => ("Removing", "Removed"),
         "pull" => ("Pulling", "Pulled"),
+        "push" => ("Pushing", "Pushed"),
         "build" => ("Building", "Built"),
         _ => return None,
     };
@@ -73,7 +81,9 @@ pub(super) fn line(event: &Event) -> Option<String> {
         shown(step).map(|row| format!(" {}  {}", row.subject, word(&row)))
     };
     match event {
-        Event::Planned { .. } | Event::PullProgress { .. } => None,
+        Event::Planned { .. } | Event::PullProgress { .. } | Event::PushProgress { .. } => None,
+        // An image's one line comes when it is here, or there.
+        Event::StepStarted { step } if matches!(step.verb.as_str(), "pull" | "push") => None,
         Event::StepStarted { step } => row(step, |row| row.doing),
         Event::StepDone { step, .. } => row(step, |row| row.done),
         Event::StepFailed { step, error, .. } => {
@@ -130,7 +140,25 @@ pub(super) fn news(event: &Event) -> Option<String> {
         | Event::StepFailed { .. }
         | Event::Warning { .. }
         | Event::PullProgress { .. }
+        | Event::PushProgress { .. }
         | Event::BuildOutput { .. } => None,
+    }
+}
+
+/// What happens to a layer, in docker's words.
+pub(super) fn phase(name: &str, is_push: bool) -> &'static str {
+    match (name, is_push) {
+        ("waiting", _) => "Waiting",
+        ("downloading", _) => "Downloading",
+        ("unpacking", _) => "Extracting",
+        ("packing", _) => "Compressing",
+        ("uploading", _) => "Pushing",
+        ("mounted", _) => "Mounted",
+        ("exists", false) => "Already exists",
+        ("exists", true) => "Layer already exists",
+        ("done", false) => "Pull complete",
+        ("done", true) => "Pushed",
+        _ => "",
     }
 }
 

@@ -347,6 +347,10 @@ impl ImageSource for ImaginedImages<'_> {
         Ok(())
     }
 
+    fn push(&self, _: &str, _: &dyn Events, _: &AtomicBool) -> Result<(), ImageError> {
+        Ok(())
+    }
+
     fn remove(&self, _: &str) -> Result<(), ImageError> {
         Ok(())
     }

@@ -177,6 +177,10 @@ impl ImageSource for Endless<'_> {
         Ok(())
     }
 
+    fn push(&self, _: &str, _: &dyn Events, _: &AtomicBool) -> Result<(), ImageError> {
+        Ok(())
+    }
+
     fn remove(&self, _: &str) -> Result<(), ImageError> {
         Ok(())
     }
