@@ -18,7 +18,7 @@ use crate::tests::sample::{INDEX, Packing, Sample, index, noise};
 use crate::tests::server::{Answer, Request};
 
 pub(crate) struct Ground {
-    pub(crate) directory: TempDir,
+    _directory: TempDir,
     pub(crate) store: ImageStore,
     pub(crate) configuration: Configuration,
 }
@@ -28,7 +28,7 @@ impl Ground {
         let directory = tempfile::tempdir().unwrap();
         let store = ImageStore::open(&directory.path().join("images")).unwrap();
         Self {
-            directory,
+            _directory: directory,
             store,
             configuration: Configuration::default(),
         }
@@ -87,11 +87,6 @@ impl Ground {
             &cancel,
         );
         pulled.unwrap_or_else(|error| panic!("{}", chain(&error as &dyn Error)))
-    }
-
-    /// The image has one more name.
-    pub(crate) fn tag(&self, image: &Image, name: &str) {
-        self.store.tag(&image.id, &name.parse().unwrap(), None).unwrap();
     }
 }
 
