@@ -22,6 +22,9 @@ use crate::request::{
 };
 use crate::runtime::{Runtime, RuntimeError, StopOptions};
 
+/// The host's name in a RUN, the same in every build: it is BuildKit's, so that what programs write of it is the same, too.
+const HOSTNAME: &str = "buildkitsandbox";
+
 /// The project of all build containers, and their network; no user's project has such a name.
 pub(crate) const PROJECT: &str = "_build";
 
@@ -96,6 +99,7 @@ impl BuildRunner<'_> {
         let request = ContainerRequest {
             name: format!("{PROJECT}-{}", self.runtime.new_id()?),
             one_off: true,
+            hostname: Some(HOSTNAME.to_owned()),
             command: Some(step.arguments.clone()),
             user: Some(step.user.clone()),
             working_directory: Some(step.working_directory.clone()),
@@ -132,6 +136,8 @@ impl BuildRunner<'_> {
             }
             spec.rootfs.upper = upper;
             spec.rootfs.work = work;
+            // A build has the variables of its Dockerfile and no others: what it makes must not depend on the container's name.
+            spec.process.environment.clone_from(&step.environment);
             spec.mounts.extend(extra);
         })
     }

@@ -115,6 +115,9 @@ pub struct ImageConfig {
     /// The shell of `RUN`, `CMD` and `ENTRYPOINT` in shell form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shell: Option<Vec<String>>,
+    /// Set with `CMD`; it says something of Windows only, but stands in every image that BuildKit made.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub args_escaped: bool,
     /// How to ask whether the program is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub healthcheck: Option<HealthCheck>,

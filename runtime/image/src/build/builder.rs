@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use super::cache::BuildCache;
-use super::dockerfile::{self, Dockerfile, Located};
+use super::dockerfile::{self, Dockerfile};
 use super::expand::expand;
 use super::hash_index::HashIndex;
 use super::ignore::PatternList;
@@ -19,7 +19,6 @@ use super::stage_outcome::StageOutcome;
 use super::stage_state::StageState;
 use super::step::StepRunner;
 use crate::image::Image;
-use crate::image_config::History;
 use crate::store::ImageStore;
 
 /// Base images by name, each looked for once.
@@ -233,16 +232,5 @@ impl Build<'_> {
             Arc::clone(images.entry(name.to_owned()).or_default())
         };
         cell.get_or_init(|| (self.find_image)(name)).clone()
-    }
-}
-
-/// The entry of an image's history for an instruction.
-pub(super) fn history(located: &Located, created: Option<String>, empty_layer: bool) -> History {
-    History {
-        created,
-        created_by: located.source.clone(),
-        comment: "rcompose".to_owned(),
-        empty_layer,
-        ..History::default()
     }
 }

@@ -47,6 +47,7 @@ impl Build<'_> {
         &self,
         state: &mut StageState,
         at: At<'_>,
+        created_by: String,
         keys: &Keys<'_>,
         work: &mut dyn FnMut(&LayerDirectories) -> Result<(), BuildError>,
     ) -> Result<(), BuildError> {
@@ -62,7 +63,7 @@ impl Build<'_> {
         }
         if let Some(record) = record {
             (self.events)(BuildEvent::Cached { number: at.number });
-            state.record(at.located, record.diff_id, Some(record.created));
+            state.record(created_by, record.diff_id, Some(record.created));
             return Ok(());
         }
         let directories = LayerDirectories::new(self.store, self.lower(&state.layers)?)?;
@@ -80,7 +81,7 @@ impl Build<'_> {
         for key in quick.into_iter().chain(content.as_deref()) {
             self.cache.put(key, &record)?;
         }
-        state.record(at.located, record.diff_id, Some(record.created));
+        state.record(created_by, record.diff_id, Some(record.created));
         Ok(())
     }
 

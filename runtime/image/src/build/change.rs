@@ -2,8 +2,10 @@
 //! **Invariant:** pure; an instruction that changes files is refused, never skipped.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::configure;
 use super::dockerfile::{self, Instruction};
-use super::{configure, expand};
+use super::substitute::substitute;
+use super::workdir_step::absolute;
 use crate::image_config::ImageConfig;
 
 /// Applies one instruction, such as `CMD ["httpd"]` or `ENV A=1`. Variables in it are those of the configuration.
@@ -20,13 +22,12 @@ pub fn change(config: &mut ImageConfig, text: &str) -> Result<(), String> {
             .find(|(known, _)| *known == name)
             .map(|(_, value)| value.to_owned())
     };
-    let expanded = |word: &str| expand::expand(word, '\\', &lookup);
     let mut command_set = config.cmd.is_some();
     for located in parsed.instructions.iter().skip(1) {
-        if let Instruction::Workdir(path) = &located.instruction {
-            let base = std::path::Path::new("/").join(&config.working_dir);
-            config.working_dir = base.join(expanded(path)?).to_string_lossy().into_owned();
-        } else if !configure::apply(config, &located.instruction, &expanded, &mut command_set)? {
+        let instruction = substitute(&located.instruction, '\\', &lookup)?;
+        if let Instruction::Workdir(path) = &instruction {
+            config.working_dir = absolute(&config.working_dir, path);
+        } else if !configure::apply(config, &instruction, &mut command_set)? {
             return Err(format!("`{}` needs a build", located.source));
         }
     }

@@ -2,14 +2,13 @@
 //! **Invariant:** pure; what an instruction means for containers is decided here and nowhere else in the builder.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use std::collections::BTreeSet;
+
 use super::dockerfile::{HealthcheckInstruction, Instruction, Words};
 use crate::image_config::{HealthCheck, ImageConfig};
 
 /// `PATH` of images that set none (moby, system.DefaultPathEnv).
 pub(crate) const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-
-/// Expands one word.
-pub(crate) type Expand<'a> = &'a dyn Fn(&str) -> Result<String, String>;
 
 /// The shell of shell forms.
 pub(crate) fn shell(config: &ImageConfig) -> Vec<String> {
@@ -39,56 +38,51 @@ pub(crate) fn set_environment(environment: &mut Vec<String>, name: &str, value: 
     }
 }
 
-/// Applies an instruction; false when it is one that changes files and so is not for here.
+/// Applies an instruction, its words expanded; false when it is one that changes files and so is not for here.
 /// `command_set` remembers that this stage has its own CMD: an ENTRYPOINT clears only an inherited one.
 pub(crate) fn apply(
     config: &mut ImageConfig,
     instruction: &Instruction,
-    expand: Expand<'_>,
     command_set: &mut bool,
 ) -> Result<bool, String> {
+    // An empty list is as none: an image that was saved and loaded could not tell them apart.
+    let list =
+        |words: &Words, config: &ImageConfig| Some(arguments(words, config)).filter(|list| !list.is_empty());
     match instruction {
         Instruction::Env(pairs) => {
-            // All values see the environment before the instruction (Dockerfile reference, environment replacement).
-            let pairs: Vec<(String, String)> = pairs
-                .iter()
-                .map(|pair| Ok((expand(&pair.name)?, expand(&pair.value)?)))
-                .collect::<Result<_, String>>()?;
-            for (name, value) in pairs {
-                set_environment(&mut config.env, &name, &value);
+            for pair in pairs {
+                set_environment(&mut config.env, &pair.name, &pair.value);
             }
         }
         Instruction::Label(pairs) => {
-            for pair in pairs {
-                config.labels.insert(expand(&pair.name)?, expand(&pair.value)?);
-            }
+            let pairs = pairs.iter().cloned();
+            config.labels.extend(pairs.map(|pair| (pair.name, pair.value)));
         }
-        Instruction::User(user) => config.user = expand(user)?,
-        Instruction::Expose(ports) => {
-            for port in ports {
-                for port in expand(port)?.split_whitespace() {
-                    config.exposed_ports.extend(exposed(port)?);
-                }
-            }
-        }
+        Instruction::User(user) => config.user.clone_from(user),
+        Instruction::Expose(ports) => config.exposed_ports.extend(ports.iter().cloned()),
         Instruction::Volume(paths) => {
-            for path in paths {
-                config.volumes.insert(expand(path)?);
+            if paths.contains(&String::new()) {
+                return Err("VOLUME has a path that is empty".to_owned());
             }
+            config.volumes.extend(paths.iter().cloned());
         }
         Instruction::Cmd(words) => {
-            config.cmd = Some(arguments(words, config));
+            config.cmd = list(words, config);
+            config.args_escaped = true;
             *command_set = true;
         }
         Instruction::Entrypoint(words) => {
-            config.entrypoint = Some(arguments(words, config));
+            config.entrypoint = list(words, config);
             if !*command_set {
                 config.cmd = None;
             }
         }
         Instruction::Shell(list) => config.shell = Some(list.clone()),
         Instruction::Healthcheck(check) => config.healthcheck = Some(healthcheck(check)?),
-        Instruction::StopSignal(signal) => config.stop_signal = expand(signal)?,
+        Instruction::StopSignal(signal) => {
+            stop_signal(signal)?;
+            config.stop_signal.clone_from(signal);
+        }
         Instruction::OnBuild(text) => config.on_build.push(text.clone()),
         Instruction::Maintainer(_) => {}
         Instruction::From(_)
@@ -101,20 +95,48 @@ pub(crate) fn apply(
     Ok(true)
 }
 
-/// `80`, `80/udp`, `8000-8002` as `port/protocol` each.
-fn exposed(text: &str) -> Result<Vec<String>, String> {
-    let wrong = || format!("`{text}` is no port: write 80, 80/udp or 8000-8010");
-    let (ports, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-    let protocol = protocol.to_ascii_lowercase();
-    let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
-    let (first, last): (u16, u16) = (
-        first.parse().map_err(|_| wrong())?,
-        last.parse().map_err(|_| wrong())?,
-    );
-    if first > last || !matches!(protocol.as_str(), "tcp" | "udp" | "sctp") {
-        return Err(wrong());
+/// Ports of EXPOSE as `port/protocol` each, sorted: of `80`, `80/udp` and `8000-8002`; of `[[address:]host:]port` the last counts.
+pub(crate) fn exposed(words: &[String]) -> Result<Vec<String>, String> {
+    let mut ports = BTreeSet::new();
+    for text in words {
+        let wrong = || format!("`{text}` is no port: write 80, 80/udp or 8000-8010");
+        let (range, protocol) = text.split_once('/').unwrap_or((text, ""));
+        let range = range.rsplit(':').next().unwrap_or(range);
+        let protocol = match protocol.to_ascii_lowercase() {
+            name if name.is_empty() => "tcp".to_owned(),
+            name if matches!(name.as_str(), "tcp" | "udp" | "sctp") => name,
+            _ => return Err(wrong()),
+        };
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let number = |text: &str| text.parse::<u16>().map_err(|_| wrong());
+        let (first, last) = (number(first)?, number(last)?);
+        if first > last {
+            return Err(wrong());
+        }
+        ports.extend((first..=last).map(|port| format!("{port}/{protocol}")));
     }
-    Ok((first..=last).map(|port| format!("{port}/{protocol}")).collect())
+    Ok(ports.into_iter().collect())
+}
+
+/// A number, or a name as kill(1) knows it, with or without SIG.
+fn stop_signal(text: &str) -> Result<(), String> {
+    const NAMES: &str = "ABRT ALRM BUS CHLD CLD CONT FPE HUP ILL INT IO IOT KILL PIPE POLL PROF PWR QUIT SEGV STKFLT STOP SYS \
+                         TERM TRAP TSTP TTIN TTOU URG USR1 USR2 VTALRM WINCH XCPU XFSZ RTMIN RTMAX";
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let offset = |text: Option<&str>, signs: [char; 1], most: u32| {
+        text.and_then(|text| text.strip_prefix(signs)?.parse().ok())
+            .is_some_and(|count: u32| (1..=most).contains(&count))
+    };
+    let known = text.parse::<i32>().is_ok_and(|number| number != 0)
+        || NAMES.split_whitespace().any(|known| known == name)
+        || offset(name.strip_prefix("RTMIN"), ['+'], 15)
+        || offset(name.strip_prefix("RTMAX"), ['-'], 14);
+    if known {
+        Ok(())
+    } else {
+        Err(format!("`{text}` is no signal: write SIGTERM, TERM or 15"))
+    }
 }
 
 fn healthcheck(check: &HealthcheckInstruction) -> Result<HealthCheck, String> {
@@ -138,13 +160,21 @@ fn healthcheck(check: &HealthcheckInstruction) -> Result<HealthCheck, String> {
                     .collect(),
                 Words::Shell(line) => vec!["CMD-SHELL".to_owned(), line.clone()],
             };
-            let time = |text: &Option<String>| text.as_deref().map_or(Ok(0), nanoseconds);
-            let retries = retries.as_deref().map_or(Ok(0), |text| {
-                text.parse::<i64>()
-                    .ok()
-                    .filter(|count| *count >= 0)
-                    .ok_or_else(|| format!("--retries={text} is no number"))
-            })?;
+            let time = |text: &Option<String>| {
+                text.as_deref()
+                    .filter(|text| !text.is_empty())
+                    .map_or(Ok(0), nanoseconds)
+            };
+            let retries = retries
+                .as_deref()
+                .filter(|text| !text.is_empty())
+                .map_or(Ok(0), |text| {
+                    text.parse::<i32>()
+                        .ok()
+                        .filter(|count| *count >= 0)
+                        .map(i64::from)
+                        .ok_or_else(|| format!("--retries={text} is no number"))
+                })?;
             Ok(HealthCheck {
                 test,
                 interval: time(interval)?,
@@ -157,11 +187,14 @@ fn healthcheck(check: &HealthcheckInstruction) -> Result<HealthCheck, String> {
     }
 }
 
-/// A Go duration (`1m30s`, `500ms`) in nanoseconds.
+/// A Go duration (`1m30s`, `500ms`, `0`) in nanoseconds; one that is not zero is a millisecond at the least.
 pub(crate) fn nanoseconds(text: &str) -> Result<i64, String> {
     let wrong = || format!("`{text}` is no duration: write 30s, 500ms or 1m30s");
     let mut total = 0.0_f64;
-    let mut rest = text;
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest == "0" {
+        return Ok(0);
+    }
     while !rest.is_empty() {
         let end = rest
             .find(|c: char| !(c.is_ascii_digit() || c == '.'))
@@ -172,7 +205,7 @@ pub(crate) fn nanoseconds(text: &str) -> Result<i64, String> {
             .map_or(rest.len(), |at| end + at);
         let unit = match &rest[end..unit_end] {
             "ns" => 1.0,
-            "us" | "µs" => 1e3,
+            "us" | "µs" | "μs" => 1e3,
             "ms" => 1e6,
             "s" => 1e9,
             "m" => 60e9,
@@ -185,6 +218,11 @@ pub(crate) fn nanoseconds(text: &str) -> Result<i64, String> {
     if text.is_empty() || !(0.0..=9e18).contains(&total) {
         return Err(wrong());
     }
+    if total > 0.0 && total < 1e6 {
+        return Err(format!(
+            "{text} is too short: a health check counts in milliseconds"
+        ));
+    }
     #[expect(
         clippy::cast_possible_truncation,
         reason = "the range was checked, and less than a nanosecond does not count"
@@ -195,6 +233,7 @@ pub(crate) fn nanoseconds(text: &str) -> Result<i64, String> {
 #[cfg(test)]
 mod tests {
     use super::super::dockerfile::parse;
+    use super::super::substitute::substitute;
     use super::*;
 
     fn config(text: &str) -> ImageConfig {
@@ -209,8 +248,8 @@ mod tests {
             .iter()
             .skip(1)
         {
-            let expand = |word: &str| super::super::expand::expand(word, '\\', &|_| None);
-            assert!(apply(&mut config, &located.instruction, &expand, &mut command_set).expect("applies"));
+            let instruction = substitute(&located.instruction, '\\', &|_| None).expect("expands");
+            assert!(apply(&mut config, &instruction, &mut command_set).expect("applies"));
         }
         config
     }
@@ -229,6 +268,22 @@ mod tests {
     }
 
     #[test]
+    fn signals_and_ports_are_checked() {
+        for right in ["9", "SIGTERM", "term", "SIGRTMIN+3", "RTMAX-14", "99"] {
+            assert_eq!(stop_signal(right), Ok(()), "{right}");
+        }
+        for wrong in ["", "0", "SIGFOO", "RTMIN+99", "RTMAX+1", "TERM KILL"] {
+            assert!(stop_signal(wrong).is_err(), "{wrong}");
+        }
+        let ports = |text: &str| exposed(&[text.to_owned()]);
+        assert_eq!(ports("127.0.0.1:81:80/UDP"), Ok(vec!["80/udp".to_owned()]));
+        assert_eq!(ports("80/"), Ok(vec!["80/tcp".to_owned()]));
+        for wrong in ["", "x", "-1", "70000", "9-8", "80/foo", "1.5"] {
+            assert!(ports(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn ports_probes_and_environment() {
         let config = config(
             "EXPOSE 80 53/udp 8000-8001\nHEALTHCHECK --interval=1m30s --retries=2 CMD x\nENV A=1 B='2 3'\nENV A=4",
@@ -242,5 +297,7 @@ mod tests {
         );
         assert_eq!(config.env, ["A=4", "B=2 3"]);
         assert!(nanoseconds("5 s").is_err() && nanoseconds("").is_err() && nanoseconds("5").is_err());
+        assert!(nanoseconds("1us").is_err() && nanoseconds("-1s").is_err());
+        assert_eq!((nanoseconds("0"), nanoseconds(".5s")), (Ok(0), Ok(500_000_000)));
     }
 }

@@ -8,9 +8,9 @@ use rustix::fs::OFlags;
 use super::builder::{Build, at_line};
 use super::cached_layer::{At, Keys};
 use super::copy::{Copying, clean, is_directory, write_file};
+use super::created_by::of_copy;
 use super::destination::Destination;
 use super::dockerfile::Copy;
-use super::expand::{expand, expand_only};
 use super::ignore::PatternList;
 use super::overlay::Tree;
 use super::request::BuildError;
@@ -20,54 +20,24 @@ use super::transfer::Manner;
 use super::workdir_step::absolute;
 use super::{identity, unpack_step};
 
-/// The words of the instruction, expanded.
-struct Expanded {
-    sources: Vec<String>,
+/// What the words of the instruction mean.
+struct Meant {
     destination: String,
-    chown: Option<String>,
     mode: Option<u32>,
-    heredocs: Vec<(String, String)>,
     exclude: PatternList,
-    from: Option<String>,
 }
 
-impl Expanded {
-    fn of(build: &Build<'_>, state: &StageState, copy: &Copy, is_add: bool) -> Result<Self, String> {
-        let look_up = |name: &str| state.scope.value(name, &state.document.config.env);
-        let word = |word: &str| expand(word, build.escape, &look_up);
-        let sources = copy
-            .sources
-            .iter()
-            .map(|source| word(source))
-            .collect::<Result<Vec<_>, _>>()?;
-        refuse_remote(&sources, is_add)?;
-        let written = word(&copy.destination)?;
+impl Meant {
+    fn of(state: &StageState, copy: &Copy, is_add: bool) -> Result<Self, String> {
+        refuse_remote(&copy.sources, is_add)?;
+        let written = &copy.destination;
         let directory = written.ends_with('/') || written == "." || written.ends_with("/.");
-        let mut heredocs = Vec::new();
-        for heredoc in &copy.heredocs {
-            let text = if heredoc.expand {
-                expand_only(&heredoc.content, build.escape, &look_up)?
-            } else {
-                heredoc.content.clone()
-            };
-            heredocs.push((heredoc.name.clone(), text));
-        }
         Ok(Self {
-            sources,
-            destination: absolute(&state.document.config.working_dir, &written)
+            destination: absolute(&state.document.config.working_dir, written)
                 + if directory { "/" } else { "" },
-            chown: copy.chown.as_deref().map(word).transpose()?,
-            mode: copy
-                .chmod
-                .as_deref()
-                .map(word)
-                .transpose()?
-                .map(|text| octal(&text))
-                .transpose()?,
-            heredocs,
+            mode: copy.chmod.as_deref().map(octal).transpose()?,
             exclude: PatternList::new(copy.exclude.iter().map(String::as_str))
                 .map_err(|error| error.to_string())?,
-            from: copy.from.as_deref().map(word).transpose()?,
         })
     }
 
@@ -80,15 +50,15 @@ impl Expanded {
             self.mode, copy.unpack, copy.parents
         );
         for part in [
-            &self.destination,
-            self.chown.as_deref().unwrap_or_default(),
-            &rest,
+            self.destination.as_str(),
+            copy.chown.as_deref().unwrap_or_default(),
+            rest.as_str(),
         ] {
             key.word(part.as_bytes());
         }
-        for (name, text) in &self.heredocs {
-            key.word(name.as_bytes());
-            key.word(text.as_bytes());
+        for heredoc in &copy.heredocs {
+            key.word(heredoc.name.as_bytes());
+            key.word(heredoc.content.as_bytes());
         }
         key
     }
@@ -102,9 +72,9 @@ pub(super) fn copy(
     is_add: bool,
 ) -> Result<(), BuildError> {
     let failed = |message: String| at_line(build.request, at.located.first_line, message);
-    let words = Expanded::of(build, state, copy, is_add).map_err(failed)?;
+    let words = Meant::of(state, copy, is_add).map_err(failed)?;
     let context = build.request.context.as_path();
-    let (from, layers) = match &words.from {
+    let (from, layers) = match &copy.from {
         Some(name) => {
             let source = build.source_tree(name, at.stage).map_err(failed)?;
             (source.tree, source.layers)
@@ -119,15 +89,15 @@ pub(super) fn copy(
             (Tree::directory(context).map_err(unreadable)?, None)
         }
     };
-    let from_context = words
+    let from_context = copy
         .from
         .as_ref()
         .is_none_or(|name| build.request.contexts.contains_key(name));
     let copying = |owner| Copying {
         from: &from,
-        ignore: words.from.is_none().then_some(&build.ignore),
+        ignore: copy.from.is_none().then_some(&build.ignore),
         exclude: &words.exclude,
-        sources: &words.sources,
+        sources: &copy.sources,
         destination: &words.destination,
         parents: copy.parents,
         manner: Manner {
@@ -140,11 +110,11 @@ pub(super) fn copy(
     let quick = layers.map(|layers| {
         let mut key = key.clone();
         key.layers(&layers);
-        key.list(&words.sources);
+        key.list(&copy.sources);
         key.list(&copy.exclude);
         key.finish()
     });
-    let index = words.from.is_none().then_some(&build.index);
+    let index = copy.from.is_none().then_some(&build.index);
     let keys = Keys {
         quick,
         content: &|| {
@@ -153,35 +123,45 @@ pub(super) fn copy(
             Ok(key.finish())
         },
     };
-    build.layer(state, at, &keys, &mut |directories: &LayerDirectories| {
-        let unreadable = |error| failed(format!("cannot open the image: {error}"));
-        let into = Destination::new(&directories.lower, directories.upper()).map_err(unreadable)?;
-        let owner = match &words.chown {
-            Some(text) => {
-                let image = Tree::image(&directories.lower, directories.upper()).map_err(unreadable)?;
-                Some(identity::owner(text, &image).map_err(failed)?)
+    let created_by = of_copy(copy, is_add);
+    build.layer(
+        state,
+        at,
+        created_by,
+        &keys,
+        &mut |directories: &LayerDirectories| {
+            let unreadable = |error| failed(format!("cannot open the image: {error}"));
+            let into = Destination::new(&directories.lower, directories.upper()).map_err(unreadable)?;
+            let owner = match &copy.chown {
+                Some(text) => {
+                    let image = Tree::image(&directories.lower, directories.upper()).map_err(unreadable)?;
+                    Some(identity::owner(text, &image).map_err(failed)?)
+                }
+                None => None,
+            };
+            let mut plain = copying(owner);
+            let mut rest = Vec::new();
+            for source in plain.sources {
+                let may_unpack = is_add && copy.unpack != Some(false);
+                if !may_unpack
+                    || !unpack_archive(build, &from, source, &into, &words.destination, owner)
+                        .map_err(failed)?
+                {
+                    rest.push(source.clone());
+                }
             }
-            None => None,
-        };
-        let mut plain = copying(owner);
-        let mut rest = Vec::new();
-        for source in plain.sources {
-            let may_unpack = is_add && copy.unpack != Some(false);
-            if !may_unpack
-                || !unpack_archive(build, &from, source, &into, &words.destination, owner).map_err(failed)?
-            {
-                rest.push(source.clone());
+            plain.sources = &rest;
+            if !rest.is_empty() {
+                plain.copy(&into).map_err(failed)?;
             }
-        }
-        plain.sources = &rest;
-        if !rest.is_empty() {
-            plain.copy(&into).map_err(failed)?;
-        }
-        for (name, text) in &words.heredocs {
-            write_file(&into, &words.destination, name, text.as_bytes(), &plain.manner).map_err(failed)?;
-        }
-        Ok(())
-    })
+            for heredoc in &copy.heredocs {
+                let content = heredoc.content.as_bytes();
+                write_file(&into, &words.destination, &heredoc.name, content, &plain.manner)
+                    .map_err(failed)?;
+            }
+            Ok(())
+        },
+    )
 }
 
 fn refuse_remote(sources: &[String], is_add: bool) -> Result<(), String> {

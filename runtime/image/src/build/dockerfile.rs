@@ -2,15 +2,19 @@
 //! **Invariant:** no I/O, no expansion of variables, and every error names a line; a foreign frontend is never fetched.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+mod flags;
+mod heredoc;
 mod instruction;
 mod lines;
+mod mount;
 mod parse;
+mod words;
 
 pub use instruction::{
-    Copy, Flags, From, HealthcheckInstruction, Heredoc, Instruction, KeyValue, Mount, MountKind, Run, Words,
+    Copy, From, HealthcheckInstruction, Heredoc, Instruction, KeyValue, Mount, MountKind, Run, Words,
 };
 pub use lines::{Directives, LogicalLine};
-pub use parse::parse;
+pub use parse::{parse, parse_trigger};
 
 /// A Dockerfile, parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]

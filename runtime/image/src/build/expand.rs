@@ -1,47 +1,133 @@
 //! In: a raw word of a Dockerfile and the variables in scope. Out: the word with quotes removed and variables replaced.
 //! Forms: `$N ${N} ${N:-w} ${N-w} ${N:+w} ${N+w} ${N:?w} ${N?w} ${N#p} ${N##p} ${N%p} ${N%%p} ${N/p/r} ${N//p/r}` (Dockerfile
-//! reference, environment replacement). Single quotes keep `$`; the escape character protects the next one.
-//! **Invariant:** values that came from variables are not expanded again.
+//! reference, environment replacement; what is not said there is as BuildKit's shell lexer has it).
+//! **Invariant:** values that came from variables are not expanded again; time is linear in the text and the values, depth is bounded.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+
+use super::shell_pattern::ShellPattern;
 
 /// Where variables come from.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// `${a:-${b:-…}}` may go this deep; nobody writes it, and the stack has an end.
+const DEEPEST: usize = 100;
+
 /// Expands one word.
+///
+/// # Errors
+/// A quote or brace without its end, a form that does not exist, or `${N:?message}` without a value.
 pub fn expand(word: &str, escape: char, lookup: Lookup<'_>) -> Result<String, String> {
-    let characters: Vec<char> = word.chars().collect();
-    let mut expander = Expander {
-        characters: &characters,
-        at: 0,
-        escape,
-        lookup,
-        keep_quotes: false,
-    };
-    expander.until(None)
+    Ok(Lexer::new(word, escape, lookup).until(None, false)?.text)
 }
 
-/// Expands variables but leaves quotes and escapes as they are: what an ONBUILD, a shell line or a heredoc wants.
-pub fn expand_only(text: &str, escape: char, lookup: Lookup<'_>) -> Result<String, String> {
-    let characters: Vec<char> = text.chars().collect();
-    let mut expander = Expander {
-        characters: &characters,
-        at: 0,
-        escape,
-        lookup,
-        keep_quotes: true,
-    };
-    expander.until(None)
+/// Expands a text and splits what comes out at blanks that are neither quoted nor escaped; values of variables are split too.
+///
+/// # Errors
+/// As [`expand`].
+pub fn expand_words(text: &str, escape: char, lookup: Lookup<'_>) -> Result<Vec<String>, String> {
+    Ok(Lexer::new(text, escape, lookup).until(None, false)?.into_words())
 }
 
-struct Expander<'a> {
-    characters: &'a [char],
+/// Expands variables in the body of a heredoc: quotes stay, and only a backslash escapes.
+///
+/// # Errors
+/// As [`expand`].
+pub fn expand_heredoc(text: &str, lookup: Lookup<'_>) -> Result<String, String> {
+    let mut lexer = Lexer::new(text, '\\', lookup);
+    lexer.quotes = Quotes::AreText;
+    Ok(lexer.until(None, false)?.text)
+}
+
+/// Splits a line into words as [`expand_words`], but leaves variables as they are written; `raw` leaves quotes and escapes, too.
+///
+/// # Errors
+/// As [`expand`].
+pub(super) fn split_words(text: &str, raw_quotes: bool, raw_escapes: bool) -> Result<Vec<String>, String> {
+    let nothing = |_: &str| None;
+    let mut lexer = Lexer::new(text, '\\', &nothing);
+    lexer.keep_unset = true;
+    lexer.raw_escapes = raw_escapes;
+    if raw_quotes {
+        lexer.quotes = Quotes::Stay;
+    }
+    Ok(lexer.until(None, raw_escapes)?.into_words())
+}
+
+/// What a quotation mark does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Quotes {
+    /// It protects, and goes.
+    Go,
+    /// It protects, and stays.
+    Stay,
+    /// It is a character like others.
+    AreText,
+}
+
+/// What has been read: as one text, and as words.
+#[derive(Default)]
+struct Read {
+    text: String,
+    words: Vec<String>,
+    word: String,
+}
+
+impl Read {
+    /// A character that parts words when it is a blank.
+    fn plain(&mut self, character: char) {
+        self.text.push(character);
+        if character.is_whitespace() {
+            self.end_word();
+        } else {
+            self.word.push(character);
+        }
+    }
+
+    /// Something quoted or escaped: its blanks belong to the word.
+    fn protected(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.word.push_str(text);
+    }
+
+    fn end_word(&mut self) {
+        if !self.word.is_empty() {
+            self.words.push(std::mem::take(&mut self.word));
+        }
+    }
+
+    fn into_words(mut self) -> Vec<String> {
+        self.end_word();
+        self.words
+    }
+}
+
+struct Lexer<'a> {
+    characters: Vec<char>,
     at: usize,
+    depth: usize,
     escape: char,
     lookup: Lookup<'a>,
-    keep_quotes: bool,
+    quotes: Quotes,
+    /// Escape characters stay; so in patterns, which have escapes of their own.
+    raw_escapes: bool,
+    /// Variables without a value stay as they are written.
+    keep_unset: bool,
 }
 
-impl Expander<'_> {
+impl<'a> Lexer<'a> {
+    fn new(text: &str, escape: char, lookup: Lookup<'a>) -> Self {
+        Self {
+            characters: text.chars().collect(),
+            at: 0,
+            depth: 0,
+            escape,
+            lookup,
+            quotes: Quotes::Go,
+            raw_escapes: false,
+            keep_unset: false,
+        }
+    }
+
     fn next(&mut self) -> Option<char> {
         let character = self.characters.get(self.at).copied();
         self.at += usize::from(character.is_some());
@@ -52,62 +138,113 @@ impl Expander<'_> {
         self.characters.get(self.at).copied()
     }
 
-    fn until(&mut self, stop: Option<char>) -> Result<String, String> {
-        let mut text = String::new();
+    fn until(&mut self, stop: Option<char>, raw_escapes: bool) -> Result<Read, String> {
+        let outer = std::mem::replace(&mut self.raw_escapes, raw_escapes);
+        self.depth += 1;
+        let read = if self.depth > DEEPEST {
+            Err(format!("expansions are nested more than {DEEPEST} deep"))
+        } else {
+            self.until_stop(stop)
+        };
+        self.depth -= 1;
+        self.raw_escapes = outer;
+        read
+    }
+
+    fn until_stop(&mut self, stop: Option<char>) -> Result<Read, String> {
+        let mut read = Read::default();
         while let Some(character) = self.peek() {
-            if Some(character) == stop {
-                return Ok(text);
-            }
             self.at += 1;
+            if Some(character) == stop {
+                return Ok(read);
+            }
             match character {
-                '\'' if !self.keep_quotes => loop {
-                    match self.next() {
-                        Some('\'') => break,
-                        Some(inner) => text.push(inner),
-                        None => return Err("a single quote is not closed".to_owned()),
-                    }
-                },
-                '"' if !self.keep_quotes => self.double_quoted(&mut text)?,
-                '$' => text.push_str(&self.variable()?),
-                escape if escape == self.escape => {
-                    if self.keep_quotes && self.peek() != Some('$') {
-                        text.push(escape);
-                    }
-                    text.extend(self.next());
+                '$' => {
+                    let value = self.variable()?;
+                    value.chars().for_each(|character| read.plain(character));
                 }
-                other => text.push(other),
+                '\'' if self.quotes != Quotes::AreText => read.protected(&self.single_quoted()?),
+                '"' if self.quotes != Quotes::AreText => read.protected(&self.double_quoted()?),
+                escape if escape == self.escape => {
+                    if self.raw_escapes {
+                        read.protected(escape.encode_utf8(&mut [0; 4]));
+                    }
+                    // At the very end it is dropped.
+                    if let Some(next) = self.next() {
+                        read.protected(next.encode_utf8(&mut [0; 4]));
+                    }
+                }
+                other => read.plain(other),
             }
         }
-        if stop.is_some() {
-            Err("`${` is not closed".to_owned())
-        } else {
-            Ok(text)
+        match stop {
+            Some(stop) => Err(format!("`{stop}` is missing at the end of `${{`")),
+            None => Ok(read),
         }
     }
 
-    fn double_quoted(&mut self, text: &mut String) -> Result<(), String> {
+    fn mark(&self, mark: char, text: &mut String) {
+        if self.quotes == Quotes::Stay {
+            text.push(mark);
+        }
+    }
+
+    fn single_quoted(&mut self) -> Result<String, String> {
+        let mut text = String::new();
+        self.mark('\'', &mut text);
         loop {
             match self.next() {
-                Some('"') => return Ok(()),
+                Some('\'') => {
+                    self.mark('\'', &mut text);
+                    return Ok(text);
+                }
+                Some(inner) => text.push(inner),
+                None => return Err("a single quote is not closed".to_owned()),
+            }
+        }
+    }
+
+    fn double_quoted(&mut self) -> Result<String, String> {
+        let mut text = String::new();
+        self.mark('"', &mut text);
+        loop {
+            match self.next() {
+                Some('"') => {
+                    self.mark('"', &mut text);
+                    return Ok(text);
+                }
                 Some('$') => text.push_str(&self.variable()?),
-                Some(escape) if escape == self.escape => match self.next() {
+                Some(escape) if escape == self.escape => {
+                    if self.raw_escapes {
+                        text.push(escape);
+                    }
                     // Inside double quotes the escape protects only these, as in a shell.
-                    Some(next) if next == '"' || next == '$' || next == escape => text.push(next),
-                    Some(next) => text.extend([escape, next]),
-                    None => return Err("a double quote is not closed".to_owned()),
-                },
+                    match self.peek() {
+                        Some(next) if next == '"' || next == '$' || next == escape => {
+                            self.at += 1;
+                            text.push(next);
+                        }
+                        Some(_) => text.push(escape),
+                        None => {}
+                    }
+                }
                 Some(inner) => text.push(inner),
                 None => return Err("a double quote is not closed".to_owned()),
             }
         }
     }
 
+    /// A name: letters, digits and `_`; or digits alone; or one of the shell's special parameters.
     fn name(&mut self) -> String {
         let mut name = String::new();
         while let Some(character) = self.peek() {
-            let fits = character == '_'
-                || character.is_ascii_alphabetic()
-                || (!name.is_empty() && character.is_ascii_digit());
+            let digits_alone = name.starts_with(|first: char| first.is_numeric());
+            if name.is_empty() && "@*#?-$!".contains(character) {
+                self.at += 1;
+                return character.to_string();
+            }
+            let fits =
+                character.is_numeric() || !digits_alone && (character.is_alphabetic() || character == '_');
             if !fits {
                 break;
             }
@@ -121,144 +258,109 @@ impl Expander<'_> {
     fn variable(&mut self) -> Result<String, String> {
         if self.peek() != Some('{') {
             let name = self.name();
-            return Ok(if name.is_empty() {
-                "$".to_owned()
-            } else {
-                (self.lookup)(&name).unwrap_or_default()
-            });
+            if name.is_empty() {
+                return Ok("$".to_owned());
+            }
+            return Ok(self.value(&name, || format!("${name}")).unwrap_or_default());
         }
         self.at += 1;
-        let name = self.name();
-        if name.is_empty() {
-            return Err("`${` needs a name".to_owned());
+        if matches!(self.peek(), None | Some('{' | '}' | ':')) {
+            return Err("`${` needs a name and `}`".to_owned());
         }
-        let value = (self.lookup)(&name);
-        let operator = self.next().ok_or("`${` is not closed")?;
+        let name = self.name();
+        let unclosed = || format!("`${{{name}` has no `}}`");
+        let operator = self.next().ok_or_else(unclosed)?;
         match operator {
-            '}' => Ok(value.unwrap_or_default()),
+            '}' => Ok(self.value(&name, || format!("${{{name}}}")).unwrap_or_default()),
             ':' => {
-                let operator = self.next().ok_or("`${` is not closed")?;
-                self.conditional(&name, operator, value.filter(|value| !value.is_empty()))
+                let operator = self.next().ok_or_else(unclosed)?;
+                self.conditional(&name, operator, true)
             }
-            '-' | '+' | '?' => self.conditional(&name, operator, value),
-            '#' | '%' => {
-                let greedy = self.peek() == Some(operator);
-                self.at += usize::from(greedy);
-                let pattern = self.operand()?;
-                Ok(trim(
-                    &value.unwrap_or_default(),
-                    &pattern,
-                    operator == '#',
-                    greedy,
-                ))
-            }
-            '/' => {
-                let all = self.peek() == Some('/');
-                self.at += usize::from(all);
-                let pattern = self.until(Some('/'))?;
-                self.at += 1;
-                let replacement = self.operand()?;
-                Ok(replace(&value.unwrap_or_default(), &pattern, &replacement, all))
-            }
+            '-' | '+' | '?' | '#' | '%' => self.conditional(&name, operator, false),
+            '/' => self.replacement(&name),
             other => Err(format!("`${{{name}{other}` is no form of expansion")),
         }
     }
 
-    fn operand(&mut self) -> Result<String, String> {
-        let word = self.until(Some('}'))?;
-        self.at += 1;
-        Ok(word)
+    /// The value; one that is not set is what was written where that has to stay.
+    fn value(&self, name: &str, written: impl FnOnce() -> String) -> Option<String> {
+        (self.lookup)(name).or_else(|| self.keep_unset.then(written))
     }
 
-    fn conditional(&mut self, name: &str, operator: char, value: Option<String>) -> Result<String, String> {
-        let word = self.operand()?;
+    /// `empty_counts`: with `:`, an empty value is as good as none.
+    fn conditional(&mut self, name: &str, operator: char, empty_counts: bool) -> Result<String, String> {
+        let colon = if empty_counts { ":" } else { "" };
+        if !"-+?#%".contains(operator) {
+            return Err(format!("`${{{name}{colon}{operator}` is no form of expansion"));
+        }
+        let pattern = matches!(operator, '#' | '%');
+        let word = self.until(Some('}'), pattern)?.text;
+        let value = (self.lookup)(name);
+        if value.is_none() && self.keep_unset {
+            return Ok(format!("${{{name}{colon}{operator}{word}}}"));
+        }
+        if pattern {
+            let value = value.unwrap_or_default();
+            let (word, longest) = match word.strip_prefix(operator) {
+                Some(rest) => (rest, true),
+                None => (word.as_str(), false),
+            };
+            return if operator == '#' {
+                ShellPattern::new(word, longest)?.without_prefix(&value)
+            } else {
+                ShellPattern::new(word, longest)?.without_suffix(&value)
+            };
+        }
+        let given = value.clone().filter(|value| !empty_counts || !value.is_empty());
         match operator {
-            '-' => Ok(value.unwrap_or(word)),
-            '+' => Ok(value.map(|_| word).unwrap_or_default()),
-            '?' => {
-                value.ok_or_else(|| format!("{name}: {}", if word.is_empty() { "is not set" } else { &word }))
-            }
-            other => Err(format!("`${{{name}:{other}` is no form of expansion")),
+            '-' => Ok(given.unwrap_or(word)),
+            '+' => Ok(given.map(|_| word).unwrap_or_default()),
+            _ => given.ok_or_else(|| {
+                let why = match (word.as_str(), value) {
+                    ("", None) => "is not set",
+                    ("", Some(_)) => "is empty",
+                    (word, _) => word,
+                };
+                format!("{name}: {why}")
+            }),
         }
     }
-}
 
-/// Whether the shell pattern (`*`, `?`) matches the whole text.
-fn matches(pattern: &[char], text: &[char]) -> bool {
-    match pattern.split_first() {
-        None => text.is_empty(),
-        Some(('*', rest)) => (0..=text.len()).any(|skip| matches(rest, &text[skip..])),
-        Some(('?', rest)) => text.split_first().is_some_and(|(_, tail)| matches(rest, tail)),
-        Some(('\\', rest)) if !rest.is_empty() => text
-            .split_first()
-            .is_some_and(|(first, tail)| *first == rest[0] && matches(&rest[1..], tail)),
-        Some((wanted, rest)) => text
-            .split_first()
-            .is_some_and(|(first, tail)| first == wanted && matches(rest, tail)),
-    }
-}
-
-fn trim(value: &str, pattern: &str, prefix: bool, greedy: bool) -> String {
-    let text: Vec<char> = value.chars().collect();
-    let pattern: Vec<char> = pattern.chars().collect();
-    let lengths: Box<dyn Iterator<Item = usize>> = if greedy {
-        Box::new((0..=text.len()).rev())
-    } else {
-        Box::new(0..=text.len())
-    };
-    for length in lengths {
-        let (part, rest) = if prefix {
-            (&text[..length], &text[length..])
-        } else {
-            (&text[text.len() - length..], &text[..text.len() - length])
+    /// `${N/p/r}` and `${N//p/r}`, after the first slash.
+    fn replacement(&mut self, name: &str) -> Result<String, String> {
+        let all = self.peek() == Some('/');
+        self.at += usize::from(all);
+        let pattern = self.until(Some('/'), true)?.text;
+        let replacement = self.until(Some('}'), true)?.text;
+        let Some(value) = (self.lookup)(name) else {
+            return Ok(if self.keep_unset {
+                format!("${{{name}/{pattern}/{replacement}}}")
+            } else {
+                String::new()
+            });
         };
-        if matches(&pattern, part) {
-            return rest.iter().collect();
-        }
+        ShellPattern::new(&pattern, true)?.replaced(&value, &replacement, all)
     }
-    value.to_owned()
-}
-
-fn replace(value: &str, pattern: &str, replacement: &str, all: bool) -> String {
-    let text: Vec<char> = value.chars().collect();
-    let pattern: Vec<char> = pattern.chars().collect();
-    let mut result = String::new();
-    let mut at = 0;
-    let mut done = false;
-    while at < text.len() {
-        let longest = if done {
-            None
-        } else {
-            (at + 1..=text.len())
-                .rev()
-                .find(|end| matches(&pattern, &text[at..*end]))
-        };
-        match longest {
-            Some(end) => {
-                result.push_str(replacement);
-                at = end;
-                done = !all;
-            }
-            None => {
-                result.push(text[at]);
-                at += 1;
-            }
-        }
-    }
-    result
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn with(word: &str) -> Result<String, String> {
-        expand(word, '\\', &|name| match name {
+    fn value(name: &str) -> Option<String> {
+        match name {
             "V" => Some("value.tar.gz".to_owned()),
             "EMPTY" => Some(String::new()),
             "N1" => Some("one".to_owned()),
+            "P" => Some("a/b/a.c".to_owned()),
+            "STAR" => Some("*a?b*".to_owned()),
+            "WORDS" => Some("1000 1001/udp".to_owned()),
             _ => None,
-        })
+        }
+    }
+
+    fn with(word: &str) -> Result<String, String> {
+        expand(word, '\\', &value)
     }
 
     #[test]
@@ -270,19 +372,28 @@ mod tests {
             ("${EMPTY:-d}", "d"),
             ("${EMPTY-d}", ""),
             ("${X:-${N1}}", "one"),
+            ("${X:-\"a b\"}", "a b"),
             ("${V:+r}", "r"),
             ("${X+r}", ""),
+            ("${EMPTY?fine}", ""),
             ("${V#*.}", "tar.gz"),
             ("${V##*.}", "gz"),
             ("${V%.*}", "value.tar"),
             ("${V%%.*}", "value"),
+            ("${V#nope}", "value.tar.gz"),
             ("${V/a/A}", "vAlue.tar.gz"),
             ("${V//a/A}", "vAlue.tAr.gz"),
+            ("${P//\\//-}", "a-b-a.c"),
+            ("${P/a*/X}", "X"),
+            ("${STAR#\\*}", "a?b*"),
+            ("${STAR//\\?/Q}", "*aQb*"),
             ("'$V'", "$V"),
             ("\"$N1 \\\"x\\\" \\n\"", "one \"x\" \\n"),
             ("\\$V", "$V"),
+            ("a\\", "a"),
             ("$", "$"),
-            ("a$-b", "a$-b"),
+            ("a$-b", "ab"),
+            ("$1x$@", "x"),
             ("$N1.x", "one.x"),
         ];
         for (word, expected) in cases {
@@ -293,18 +404,42 @@ mod tests {
     #[test]
     fn mistakes_are_named() {
         assert_eq!(with("${X:?set X}"), Err("X: set X".to_owned()));
-        assert!(
-            with("${").is_err()
-                && with("${V").is_err()
-                && with("'a").is_err()
-                && with("\"a").is_err()
-                && with("${V=a}").is_err()
-        );
+        assert_eq!(with("${EMPTY:?}"), Err("EMPTY: is empty".to_owned()));
+        for wrong in [
+            "${",
+            "${V",
+            "${}",
+            "${:x}",
+            "'a",
+            "\"a",
+            "${V=a}",
+            "${V^}",
+            "${V:=a}",
+            "${V/a}",
+            "${V/a/b",
+            "${V/\\q/b}",
+        ] {
+            assert!(with(wrong).is_err(), "{wrong}");
+        }
+        let deep = "${X:-".repeat(200) + &"}".repeat(200);
+        assert!(with(&deep).is_err_and(|error| error.contains("deep")));
     }
 
     #[test]
-    fn quotes_stay_where_only_variables_are_expanded() {
-        let text = expand_only("echo \"$A\" '$A' \\$A \\n", '\\', &|_| Some("x".to_owned()));
-        assert_eq!(text.as_deref(), Ok("echo \"x\" 'x' $A \\n"));
+    fn a_heredoc_keeps_its_quotes_and_a_value_makes_words() {
+        let text = expand_heredoc("echo \"$A\" '$A' \\$A \\n", &|_| Some("x".to_owned()));
+        assert_eq!(text.as_deref(), Ok("echo \"x\" 'x' $A n"));
+        let words = expand_words("80 $WORDS '9 9' a\\ b", '\\', &value);
+        assert_eq!(
+            words,
+            Ok(["80", "1000", "1001/udp", "9 9", "a b"]
+                .map(str::to_owned)
+                .to_vec())
+        );
+        let raw = split_words("cat <<'a b' $X \\y", true, true);
+        assert_eq!(
+            raw,
+            Ok(["cat", "<<'a b'", "$X", "\\y"].map(str::to_owned).to_vec())
+        );
     }
 }

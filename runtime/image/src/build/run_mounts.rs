@@ -30,20 +30,6 @@ enum Held {
     Lock { _file: fs::File },
 }
 
-pub(super) fn expanded(
-    mount: &Mount,
-    word: &dyn Fn(&str) -> Result<String, String>,
-) -> Result<Mount, String> {
-    let each = |text: &Option<String>| text.as_deref().map(word).transpose();
-    Ok(Mount {
-        target: each(&mount.target)?,
-        source: each(&mount.source)?,
-        from: each(&mount.from)?,
-        id: each(&mount.id)?,
-        ..mount.clone()
-    })
-}
-
 /// What a bind mount shows is read by the command, so it counts.
 pub(super) fn bind_fingerprint(build: &Build<'_>, mount: &Mount, stage: usize) -> Result<String, String> {
     if mount.kind != MountKind::Bind {

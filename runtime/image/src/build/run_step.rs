@@ -4,10 +4,10 @@
 use super::builder::{Build, at_line};
 use super::cached_layer::{At, Keys};
 use super::configure;
+use super::created_by::of_run;
 use super::dockerfile::{Run, Words};
-use super::expand::expand;
 use super::request::{BuildError, BuildEvent};
-use super::run_mounts::{bind_fingerprint, expanded, prepare};
+use super::run_mounts::{bind_fingerprint, prepare};
 use super::stage_state::StageState;
 use super::step::{RunStep, StepNetwork};
 use super::step_key::StepKey;
@@ -35,21 +35,8 @@ pub(super) fn run(
     }
     let network = network(run.network.as_deref().or(build.request.network.as_deref())).map_err(failed)?;
     let config = state.document.config.clone();
-    let scope = state.scope.clone();
-    let mounts = run
-        .mounts
-        .iter()
-        .map(|mount| {
-            expanded(mount, &|word| {
-                expand(word, build.escape, &|name| scope.value(name, &config.env))
-            })
-        })
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(failed)?;
-    let (keyed, mut environment) = scope.environment(&config.env, &build.given);
-    if !environment.iter().any(|entry| entry.starts_with("PATH=")) {
-        environment.push(format!("PATH={}", configure::DEFAULT_PATH));
-    }
+    let mounts = &run.mounts;
+    let (keyed, environment) = state.scope.environment(&build.given);
     let arguments = arguments(run, &config);
 
     let mut key = StepKey::new("run 2");
@@ -59,7 +46,7 @@ pub(super) fn run(
     key.word(config.user.as_bytes());
     key.word(config.working_dir.as_bytes());
     key.word(format!("{network:?}").as_bytes());
-    for mount in &mounts {
+    for mount in mounts {
         key.word(format!("{mount:?}").as_bytes());
         key.word(bind_fingerprint(build, mount, stage).map_err(failed)?.as_bytes());
     }
@@ -68,8 +55,9 @@ pub(super) fn run(
         quick: None,
         content: &|| Ok(key.clone().finish()),
     };
-    build.layer(state, at, &keys, &mut |directories| {
-        let prepared = prepare(build, &mounts, stage, &config.working_dir).map_err(failed)?;
+    let created_by = of_run(&state.scope.arguments(), &arguments);
+    build.layer(state, at, created_by, &keys, &mut |directories| {
+        let prepared = prepare(build, mounts, stage, &config.working_dir).map_err(failed)?;
         let mut step_environment = environment.clone();
         step_environment.extend(prepared.environment.iter().cloned());
         let step = RunStep {

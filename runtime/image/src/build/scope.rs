@@ -1,22 +1,13 @@
 //! In: build arguments, ARG and ENV so far. Out: the value of a variable, and the environment of a RUN.
-//! **Invariant:** an ARG is known only from its line on, an ENV of the same name wins, and proxies never reach the history.
+//! **Invariant:** an ARG is known only from its line on, of an ARG and an ENV the later one holds, and proxies never reach the history.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use std::collections::BTreeMap;
 
 use crate::platform::Platform;
 
-/// Names that every RUN sees when they are given as build arguments (Dockerfile reference, predefined ARGs).
-const PROXIES: [&str; 8] = [
-    "HTTP_PROXY",
-    "http_proxy",
-    "HTTPS_PROXY",
-    "https_proxy",
-    "FTP_PROXY",
-    "ftp_proxy",
-    "NO_PROXY",
-    "no_proxy",
-];
+/// Names that every RUN sees, in upper and lower case, when they are given as build arguments (Dockerfile reference, predefined ARGs).
+const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"];
 
 /// Arguments given to the build, and those of the machine.
 #[derive(Debug, Clone)]
@@ -24,10 +15,13 @@ pub(crate) struct Given {
     values: BTreeMap<String, String>,
 }
 
-/// Arguments of one stage.
+/// Variables of one stage.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
-    declared: BTreeMap<String, String>,
+    /// ENV and ARG alike, in the order of their first appearance.
+    variables: Vec<(String, String)>,
+    /// ARGs in the order of their first appearance, with the value they had where nothing else gives one.
+    arguments: Vec<(String, String)>,
 }
 
 impl Given {
@@ -72,7 +66,22 @@ impl Given {
 }
 
 impl Scope {
-    /// `ARG name` or `ARG name=default` (expanded).
+    /// The variables of an image, `NAME=value`, at the start of a stage.
+    pub(crate) fn of_image(environment: &[String]) -> Self {
+        let mut scope = Self::default();
+        for entry in environment {
+            let (name, value) = entry.split_once('=').unwrap_or((entry, ""));
+            scope.set(name, value);
+        }
+        scope
+    }
+
+    /// `ENV name=value`.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        put(&mut self.variables, name, value);
+    }
+
+    /// `ARG name` or `ARG name=default` (expanded). Returns the value it has from now on.
     pub(crate) fn declare(
         &mut self,
         name: &str,
@@ -80,49 +89,56 @@ impl Scope {
         given: &Given,
         globals: &BTreeMap<String, String>,
         target: Option<&str>,
-    ) {
+    ) -> Option<String> {
         let value = given
             .get(name)
             .or(default)
-            .or_else(|| globals.get(name).cloned())
-            .or_else(|| Given::machine(name, target));
-        if let Some(value) = value {
-            self.declared.insert(name.to_owned(), value);
+            .or_else(|| Given::global(name, globals, target));
+        if let Some(value) = &value {
+            self.set(name, value);
         }
+        put(&mut self.arguments, name, value.as_deref().unwrap_or_default());
+        value
     }
 
-    /// The value of a variable in an instruction; `environment` is the image's.
-    pub(crate) fn value(&self, name: &str, environment: &[String]) -> Option<String> {
-        environment
-            .iter()
-            .find_map(|entry| entry.strip_prefix(name)?.strip_prefix('=').map(str::to_owned))
-            .or_else(|| self.declared.get(name).cloned())
+    /// The value of a variable in an instruction.
+    pub(crate) fn value(&self, name: &str) -> Option<String> {
+        let found = self.variables.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.clone())
     }
 
-    /// What a RUN sees, and (first) the part that makes its cache key: proxies are no part of it.
-    pub(crate) fn environment(&self, environment: &[String], given: &Given) -> (Vec<String>, Vec<String>) {
-        let mut keyed = environment.to_vec();
-        let missing =
-            |keyed: &[String], name: &str| !keyed.iter().any(|entry| entry.split('=').next() == Some(name));
-        for (name, value) in &self.declared {
-            if missing(&keyed, name) && !PROXIES.contains(&name.as_str()) {
-                keyed.push(format!("{name}={value}"));
-            }
-        }
+    /// The ARGs so far as a RUN's line in the history has them: `NAME=value` each, with the value of now.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        let now = |(name, value): &(String, String)| {
+            format!("{name}={}", self.value(name).unwrap_or_else(|| value.clone()))
+        };
+        self.arguments.iter().map(now).collect()
+    }
+
+    /// What a RUN sees, and (first) the part that makes its cache key: proxies that are merely given are no part of it.
+    pub(crate) fn environment(&self, given: &Given) -> (Vec<String>, Vec<String>) {
+        let entry = |(name, value): &(String, String)| format!("{name}={value}");
+        let keyed: Vec<String> = self.variables.iter().map(entry).collect();
         let mut whole = keyed.clone();
         for (name, value) in &given.values {
-            let twin = if name.starts_with(char::is_uppercase) {
-                name.to_lowercase()
-            } else {
-                name.to_uppercase()
-            };
-            for name in [name, &twin] {
-                if PROXIES.contains(&name.as_str()) && missing(&whole, name) {
-                    whole.push(format!("{name}={value}"));
+            let upper = name.to_ascii_uppercase();
+            if PROXIES.contains(&upper.as_str()) {
+                for name in [upper.to_ascii_lowercase(), upper] {
+                    if self.value(&name).is_none() {
+                        whole.push(format!("{name}={value}"));
+                    }
                 }
             }
         }
         (keyed, whole)
+    }
+}
+
+/// Sets an entry, in place when the name is there.
+fn put(list: &mut Vec<(String, String)>, name: &str, value: &str) {
+    match list.iter_mut().find(|(known, _)| known == name) {
+        Some((_, existing)) => value.clone_into(existing),
+        None => list.push((name.to_owned(), value.to_owned())),
     }
 }
 
@@ -131,14 +147,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn build_arguments_win_over_defaults_and_env_over_both() {
+    fn build_arguments_win_over_defaults_and_the_later_of_arg_and_env_holds() {
         let given = Given::new(&BTreeMap::from([
             ("A".into(), Some("given".into())),
             ("B".into(), None),
             ("HTTP_PROXY".into(), Some("p".into())),
         ]));
         let globals = BTreeMap::from([("G".to_owned(), "global".to_owned())]);
-        let mut scope = Scope::default();
+        let mut scope = Scope::of_image(&["E=env".to_owned(), "A=image".to_owned()]);
         for (name, default) in [
             ("A", Some("default")),
             ("B", Some("default")),
@@ -148,21 +164,27 @@ mod tests {
         ] {
             scope.declare(name, default.map(str::to_owned), &given, &globals, None);
         }
-        let value = |name: &str| scope.value(name, &["E=env".to_owned()]);
+        let value = |name: &str| scope.value(name);
         assert_eq!(value("A").as_deref(), Some("given"));
         assert_eq!(value("B").as_deref(), Some("default"));
         assert_eq!(value("G").as_deref(), Some("global"));
         assert_eq!(value("TARGETOS").as_deref(), Some("linux"));
         assert_eq!((value("N"), value("E").as_deref()), (None, Some("env")));
-        assert_eq!(scope.value("A", &["A=env".to_owned()]).as_deref(), Some("env"));
-        let (keyed, whole) = scope.environment(&["A=env".to_owned()], &given);
-        assert!(
-            keyed.contains(&"A=env".to_owned())
-                && keyed.contains(&"B=default".to_owned())
-                && !keyed.contains(&"A=given".to_owned())
+        scope.set("A", "later");
+        assert_eq!(scope.value("A").as_deref(), Some("later"));
+        assert_eq!(
+            scope.arguments(),
+            ["A=later", "B=default", "G=global", "N=", "TARGETOS=linux"]
+        );
+        let (keyed, whole) = scope.environment(&given);
+        assert_eq!(
+            keyed,
+            ["E=env", "A=later", "B=default", "G=global", "TARGETOS=linux"]
         );
         assert!(
-            whole.contains(&"http_proxy=p".to_owned()) && !keyed.iter().any(|entry| entry.contains("proxy"))
+            whole.contains(&"http_proxy=p".to_owned())
+                && whole.contains(&"HTTP_PROXY=p".to_owned())
+                && !keyed.iter().any(|entry| entry.contains("proxy"))
         );
     }
 }

@@ -2,7 +2,7 @@
 //! **Invariant:** a stage only ever refers to stages before it.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::dockerfile::{Dockerfile, DockerfileError, From, Instruction, Located, MountKind};
+use super::dockerfile::{Dockerfile, DockerfileError, From, Instruction, Located, MountKind, parse_trigger};
 
 /// The stages of a Dockerfile.
 #[derive(Debug, Clone)]
@@ -84,8 +84,10 @@ impl Stages {
             if std::mem::replace(&mut needed[index], true) {
                 continue;
             }
-            open.extend(self.find(&base(index), index, false));
-            for located in &self.stages[index].instructions {
+            let based_on = self.find(&base(index), index, false);
+            open.extend(based_on);
+            let triggers = based_on.map_or_else(Vec::new, |base| self.triggers(base));
+            for located in self.stages[index].instructions.iter().chain(&triggers) {
                 open.extend(
                     sources(&located.instruction)
                         .into_iter()
@@ -94,6 +96,20 @@ impl Stages {
             }
         }
         (0..self.stages.len()).filter(|index| needed[*index]).collect()
+    }
+}
+
+impl Stages {
+    /// What the ONBUILDs of a stage add to one that is built on it; mistakes in them are told when they run.
+    fn triggers(&self, stage: usize) -> Vec<Located> {
+        let instructions = self.stages[stage].instructions.iter();
+        let parsed = instructions.filter_map(|located| {
+            let Instruction::OnBuild(text) = &located.instruction else {
+                return None;
+            };
+            parse_trigger(text, located.first_line).ok()
+        });
+        parsed.collect()
     }
 }
 
@@ -140,5 +156,13 @@ mod tests {
         assert_eq!(stages.global_arguments, [("V".to_owned(), Some("1".to_owned()))]);
         assert_eq!(stages.target(Some("BASE")), Ok(0));
         assert!(stages.target(Some("0")).is_err(), "a numeric target is refused");
+        let text = "FROM a AS src\nFROM b AS base\nONBUILD COPY --from=src /a /\nFROM base\n";
+        let stages = Stages::of(&parse(text).expect("parses"));
+        let base = |index: usize| stages.stages[index].from.image.clone();
+        assert_eq!(
+            stages.needed(2, &base),
+            [0, 1, 2],
+            "what a trigger copies from is needed"
+        );
     }
 }

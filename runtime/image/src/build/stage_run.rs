@@ -5,12 +5,12 @@ use std::time::Instant;
 
 use super::builder::{Build, at_line};
 use super::cached_layer::At;
-use super::dockerfile::{self, Instruction, Located};
+use super::dockerfile::{Instruction, Located, parse_trigger};
 use super::expand::expand;
 use super::request::{BuildError, BuildEvent, NamedContext};
-use super::scope::Scope;
 use super::stage_state::StageState;
-use super::{configure, copy_step, run_step, workdir_step};
+use super::substitute::substitute;
+use super::{configure, copy_step, created_by, run_step, workdir_step};
 use crate::image_config::ImageDocument;
 use crate::platform::Platform;
 
@@ -81,12 +81,10 @@ impl Build<'_> {
     fn triggers(&self, state: &mut StageState, line: usize) -> Result<Vec<Located>, BuildError> {
         let mut found = Vec::new();
         for text in std::mem::take(&mut state.document.config.on_build) {
-            let parsed = dockerfile::parse(&format!("FROM scratch\n{text}"))
-                .map_err(|error| at_line(self.request, line, format!("ONBUILD {text}: {}", error.message)))?;
-            found.extend(parsed.instructions.into_iter().skip(1).map(|mut located| {
-                located.first_line = line;
-                located
-            }));
+            let failed = |message| format!("ONBUILD {text} of the base image: {message}");
+            let located =
+                parse_trigger(&text, line).map_err(|message| at_line(self.request, line, failed(message)))?;
+            found.push(located);
         }
         Ok(found)
     }
@@ -115,55 +113,41 @@ impl Build<'_> {
             .image(name)
             .map_err(|message| at_line(self.request, line, message))?;
         let document = self.store.document(&image.id)?;
-        Ok(StageState {
-            layers: image.diff_ids,
-            document,
-            scope: Scope::default(),
-            command_set: false,
-        })
+        Ok(StageState::new(image.diff_ids, document))
     }
 
     fn step(&self, state: &mut StageState, at: At<'_>) -> Result<(), BuildError> {
         let located = at.located;
         let failed = |message: String| at_line(self.request, located.first_line, message);
-        let mut config = state.document.config.clone();
-        let scope = state.scope.clone();
-        let environment = state.document.config.env.clone();
-        let expand_word = |word: &str| expand(word, self.escape, &|name| scope.value(name, &environment));
-        let mut command_set = state.command_set;
-        if configure::apply(&mut config, &located.instruction, &expand_word, &mut command_set)
-            .map_err(failed)?
-        {
-            state.document.config = config;
-            state.command_set = command_set;
-            state.record(located, None, None);
+        let look_up = |name: &str| state.scope.value(name);
+        let instruction = substitute(&located.instruction, self.escape, &look_up).map_err(failed)?;
+        let config = &mut state.document.config;
+        if configure::apply(config, &instruction, &mut state.command_set).map_err(failed)? {
+            state.configured(&instruction);
             return Ok(());
         }
-        match &located.instruction {
+        match &instruction {
             Instruction::Arg(arguments) => {
+                let mut declared = Vec::new();
                 for (name, default) in arguments {
-                    // A default may use an ARG of the same line.
-                    let look_up = |name: &str| state.scope.value(name, &environment);
+                    // A default may use an ARG of the same line; one that does not hold is not looked at.
+                    let look_up = |name: &str| state.scope.value(name);
                     let default = default
                         .as_deref()
+                        .filter(|_| self.given.get(name).is_none())
                         .map(|word| expand(word, self.escape, &look_up))
                         .transpose()
                         .map_err(failed)?;
-                    state.scope.declare(
-                        name,
-                        default,
-                        &self.given,
-                        &self.globals,
-                        self.request.target.as_deref(),
-                    );
+                    let target = self.request.target.as_deref();
+                    let value = state
+                        .scope
+                        .declare(name, default, &self.given, &self.globals, target);
+                    declared.push((name.clone(), value));
                 }
-                state.record(located, None, None);
+                state.record(created_by::of_arguments(&declared), None, None);
                 Ok(())
             }
-            Instruction::Workdir(path) => {
-                let path = expand_word(path).map_err(failed)?;
-                workdir_step::workdir(self, state, at, &path)
-            }
+            Instruction::Workdir(path) => workdir_step::workdir(self, state, at, path),
             Instruction::Copy(copy) => copy_step::copy(self, state, at, copy, false),
             Instruction::Add(copy) => copy_step::copy(self, state, at, copy, true),
             Instruction::Run(run) => run_step::run(self, state, at, run),
@@ -200,11 +184,6 @@ fn scratch() -> StageState {
         variant: host.variant,
         ..ImageDocument::default()
     };
-    document.config.env = vec![format!("PATH={}", configure::DEFAULT_PATH)];
-    StageState {
-        layers: Vec::new(),
-        document,
-        scope: Scope::default(),
-        command_set: false,
-    }
+    "/".clone_into(&mut document.config.working_dir);
+    StageState::new(Vec::new(), document)
 }

@@ -3,12 +3,14 @@
 
 use std::path::{Path, PathBuf};
 
-use super::builder::history;
-use super::dockerfile::Located;
+use super::configure::{DEFAULT_PATH, set_environment};
+use super::created_by::{COMMENT, of_configuration};
+use super::dockerfile::Instruction;
 use super::scope::Scope;
+use super::workdir_step::absolute;
 use crate::digest::Digest;
 use crate::error::ImageError;
-use crate::image_config::ImageDocument;
+use crate::image_config::{History, ImageDocument};
 use crate::store::{ImageStore, PreparedLayer};
 
 /// A stage so far.
@@ -25,6 +27,38 @@ pub(super) struct StageState {
 }
 
 impl StageState {
+    /// The start of a stage on an image, or on nothing. PATH is always set.
+    pub(super) fn new(layers: Vec<Digest>, mut document: ImageDocument) -> Self {
+        let config = &mut document.config;
+        if !config.env.iter().any(|entry| entry.starts_with("PATH=")) {
+            set_environment(&mut config.env, "PATH", DEFAULT_PATH);
+        }
+        if !config.working_dir.is_empty() {
+            config.working_dir = absolute("", &config.working_dir);
+        }
+        Self {
+            layers,
+            scope: Scope::of_image(&config.env),
+            document,
+            command_set: false,
+        }
+    }
+
+    /// Notes an instruction that changed the configuration only.
+    pub(super) fn configured(&mut self, instruction: &Instruction) {
+        if let Instruction::Env(pairs) = instruction {
+            for pair in pairs {
+                self.scope.set(&pair.name, &pair.value);
+            }
+        }
+        if let Instruction::Maintainer(author) = instruction {
+            self.document.author.clone_from(author);
+        }
+        if let Some(text) = of_configuration(instruction, &self.document.config) {
+            self.record(text, None, None);
+        }
+    }
+
     /// The start of a stage that is built on this one; it inherits the ARGs too, as in BuildKit.
     pub(super) fn inherit(self) -> Self {
         Self {
@@ -34,11 +68,15 @@ impl StageState {
     }
 
     /// Notes a step. Without a time of its own it has that of the step before.
-    pub(super) fn record(&mut self, located: &Located, layer: Option<Digest>, created: Option<String>) {
+    pub(super) fn record(&mut self, created_by: String, layer: Option<Digest>, created: Option<String>) {
         let created = created.or_else(|| self.document.created.clone());
-        self.document
-            .history
-            .push(history(located, created.clone(), layer.is_none()));
+        self.document.history.push(History {
+            created: created.clone(),
+            created_by,
+            comment: COMMENT.to_owned(),
+            empty_layer: layer.is_none(),
+            ..History::default()
+        });
         self.document.created = created;
         self.layers.extend(layer);
     }

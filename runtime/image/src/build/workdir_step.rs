@@ -1,11 +1,12 @@
-//! In: WORKDIR. Out: the configuration, and a layer when the directory has to be made.
+//! In: WORKDIR. Out: the configuration, and a layer, empty when the directory is there.
 //! Made directories belong to the USER in force.
 
 use std::path::Path;
 
 use super::builder::{Build, at_line};
 use super::cached_layer::{At, Keys};
-use super::copy::{clean, is_directory};
+use super::copy::clean;
+use super::created_by::of_workdir;
 use super::destination::Destination;
 use super::identity;
 use super::overlay::Tree;
@@ -23,14 +24,10 @@ pub(super) fn workdir(
     let failed = |message: String| at_line(build.request, at.located.first_line, message);
     let absolute = absolute(&state.document.config.working_dir, path);
     state.document.config.working_dir.clone_from(&absolute);
-    let lower = build.lower(&state.layers)?;
-    if !lower.is_empty() {
-        let tree =
-            Tree::readable(&lower).map_err(|error| failed(format!("cannot open the image: {error}")))?;
-        if is_directory(&tree, Path::new(&absolute)) {
-            state.record(at.located, None, None);
-            return Ok(());
-        }
+    let created_by = of_workdir(&absolute);
+    if absolute == "/" {
+        state.record(created_by, None, None);
+        return Ok(());
     }
     let user = state.document.config.user.clone();
     let mut key = StepKey::new("workdir 2");
@@ -41,7 +38,7 @@ pub(super) fn workdir(
         quick: None,
         content: &|| Ok(key.clone().finish()),
     };
-    build.layer(state, at, &keys, &mut |directories| {
+    build.layer(state, at, created_by, &keys, &mut |directories| {
         let opened = |error: std::io::Error| failed(format!("cannot make {absolute}: {error}"));
         let image = Tree::image(&directories.lower, directories.upper()).map_err(opened)?;
         let owner = identity::user(&user, &image).map_err(failed)?;

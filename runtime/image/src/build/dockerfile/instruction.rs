@@ -142,12 +142,23 @@ pub enum HealthcheckInstruction {
 pub struct Heredoc {
     /// Its word, `EOF`; the file's name in COPY.
     pub name: String,
-    /// Text with line feeds; leading tabs already gone with `<<-`.
+    /// Text as written, line ends and leading tabs included.
     pub content: String,
     /// The word was not quoted: variables are expanded in COPY (the shell does it in RUN).
     pub expand: bool,
-    /// `<<-`: the shell sees the same form again.
+    /// `<<-`: leading tabs of every line do not count; the shell of a RUN sees to it itself.
     pub strip_tabs: bool,
+}
+
+impl Heredoc {
+    /// The text it stands for: without leading tabs where `<<-` says so.
+    pub fn text(&self) -> String {
+        if !self.strip_tabs {
+            return self.content.clone();
+        }
+        let lines = self.content.split_inclusive('\n');
+        lines.map(|line| line.trim_start_matches('\t')).collect()
+    }
 }
 
 /// `RUN --mount`.
@@ -195,7 +206,3 @@ pub enum MountKind {
     /// An agent's socket.
     Ssh,
 }
-
-/// `--name=value` words in front of an instruction's arguments, in order.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Flags(pub Vec<(String, Option<String>)>);

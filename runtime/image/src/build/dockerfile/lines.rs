@@ -1,7 +1,9 @@
 //! In: the text of a Dockerfile. Out: parser directives and logical lines: continuations joined, comments gone, heredocs attached.
+//! **Invariant:** pure; every line of the text belongs to at most one logical line, in order.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::DockerfileError;
+use super::heredoc;
 use super::instruction::Heredoc;
 
 /// What the first lines told the parser.
@@ -33,10 +35,7 @@ pub struct LogicalLine {
 /// Splits the text.
 pub(super) fn split(text: &str) -> Result<(Directives, Vec<LogicalLine>), DockerfileError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let physical: Vec<&str> = text
-        .split('\n')
-        .map(|line| line.strip_suffix('\r').unwrap_or(line))
-        .collect();
+    let physical: Vec<&str> = text.split_inclusive('\n').collect();
     let directives = directives(&physical)?;
     let mut lines = Vec::new();
     let mut at = 0;
@@ -48,26 +47,24 @@ pub(super) fn split(text: &str) -> Result<(Directives, Vec<LogicalLine>), Docker
         }
         let first = at;
         let text = joined(&physical, &mut at, directives.escape);
-        let words = heredoc_words(&text);
-        let mut heredocs = Vec::new();
-        for (name, quoted, strip_tabs) in words {
-            let content = body(&physical, &mut at, &name, strip_tabs).ok_or_else(|| DockerfileError {
-                line: first + 1,
-                message: format!("heredoc `{name}` is not closed"),
-            })?;
-            heredocs.push(Heredoc {
-                name,
-                content,
-                expand: !quoted,
-                strip_tabs,
-            });
+        if text.trim().is_empty() {
+            continue;
+        }
+        let wrong = |message| DockerfileError {
+            line: first + 1,
+            message,
+        };
+        let mut heredocs = heredoc::opened(&text).map_err(wrong)?;
+        for heredoc in &mut heredocs {
+            heredoc.content = body(&physical, &mut at, heredoc)
+                .ok_or_else(|| wrong(format!("heredoc `{}` is not closed", heredoc.name)))?;
         }
         lines.push(LogicalLine {
             text,
             heredocs,
             first: first + 1,
             last: at,
-            source: physical[first..at].join("\n"),
+            source: physical[first..at].concat().trim_end().to_owned(),
         });
     }
     Ok((directives, lines))
@@ -80,11 +77,10 @@ fn directives(lines: &[&str]) -> Result<Directives, DockerfileError> {
         escape: '\\',
         check: None,
     };
-    for (index, line) in lines.iter().enumerate() {
-        // A shebang line may come first.
-        if index == 0 && line.starts_with("#!") {
-            continue;
-        }
+    let mut seen = Vec::new();
+    // Behind a shebang only `# syntax=` is looked for.
+    let shebang = usize::from(lines.first().is_some_and(|line| line.starts_with("#!")));
+    for (index, line) in lines.iter().enumerate().skip(shebang) {
         let Some((name, value)) = line
             .trim()
             .strip_prefix('#')
@@ -92,25 +88,32 @@ fn directives(lines: &[&str]) -> Result<Directives, DockerfileError> {
         else {
             break;
         };
-        let value = value.trim();
-        match name.trim().to_ascii_lowercase().as_str() {
+        let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
+        if !matches!(name.as_str(), "syntax" | "check" | "escape") || value.is_empty() {
+            break;
+        }
+        let wrong = |message| {
+            let line = index + 1;
+            Err(DockerfileError { line, message })
+        };
+        if seen.contains(&name) {
+            return wrong(format!("the parser directive `{name}` is given twice"));
+        }
+        match name.as_str() {
             "syntax" => found.syntax = Some(value.to_owned()),
             "check" => found.check = Some(value.to_owned()),
-            "escape" => {
+            _ if shebang > 0 => break,
+            _ => {
                 found.escape = match value {
                     "\\" => '\\',
                     "`" => '`',
                     other => {
-                        let message = format!("escape `{other}` is neither a backslash nor a backtick");
-                        return Err(DockerfileError {
-                            line: index + 1,
-                            message,
-                        });
+                        return wrong(format!("escape `{other}` is neither a backslash nor a backtick"));
                     }
                 }
             }
-            _ => break,
         }
+        seen.push(name);
     }
     Ok(found)
 }
@@ -120,7 +123,7 @@ fn joined(lines: &[&str], at: &mut usize, escape: char) -> String {
     let mut text = String::new();
     let mut first = true;
     while *at < lines.len() {
-        let line = lines[*at];
+        let line = without_end(lines[*at]);
         *at += 1;
         if !first && (line.trim_start().starts_with('#') || line.trim().is_empty()) {
             continue;
@@ -135,77 +138,36 @@ fn joined(lines: &[&str], at: &mut usize, escape: char) -> String {
             }
         }
     }
-    text.trim_end().to_owned()
+    text
+}
+
+fn without_end(line: &str) -> &str {
+    line.trim_end_matches(['\n', '\r'])
 }
 
 /// The line without its continuation, when it has one.
 fn continued(line: &str, escape: char) -> Option<&str> {
-    let trimmed = line.trim_end();
-    let begin = trimmed.strip_suffix(escape)?;
+    let begin = line.trim_end_matches([' ', '\t']).strip_suffix(escape)?;
     // An escaped escape at the end is no continuation.
     (!begin.ends_with(escape)).then_some(begin)
 }
 
-/// Words `<<EOF`, `<<-EOF`, `<<"EOF"` outside quotes of an instruction that may have them: name, quoted, strip tabs.
-fn heredoc_words(text: &str) -> Vec<(String, bool, bool)> {
-    let verb = text
-        .split_whitespace()
-        .next()
-        .unwrap_or_default()
-        .to_ascii_uppercase();
-    if !matches!(verb.as_str(), "RUN" | "COPY" | "ADD") {
-        return Vec::new();
-    }
-    let mut found = Vec::new();
-    let bytes = text.as_bytes();
-    let mut quote = None;
-    let mut index = 0;
-    while index < bytes.len() {
-        let byte = bytes[index];
-        match quote {
-            Some(open) => quote = (byte != open).then_some(open),
-            None if byte == b'\\' => index += 1,
-            None if byte == b'"' || byte == b'\'' => quote = Some(byte),
-            None if text[index..].starts_with("<<<") => index += 2,
-            None if text[index..].starts_with("<<") => {
-                let rest = &text[index + 2..];
-                let (strip_tabs, rest) = rest.strip_prefix('-').map_or((false, rest), |rest| (true, rest));
-                let (quoted, name) = match rest.chars().next() {
-                    Some(mark @ ('"' | '\'')) => (true, rest[1..].split(mark).next().unwrap_or_default()),
-                    _ => (
-                        false,
-                        rest.split(|c: char| !(c.is_alphanumeric() || "_./-".contains(c)))
-                            .next()
-                            .unwrap_or_default(),
-                    ),
-                };
-                if !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) {
-                    found.push((name.to_owned(), quoted, strip_tabs));
-                    index += 1 + usize::from(strip_tabs) + name.len() + 2 * usize::from(quoted);
-                }
-            }
-            None => {}
-        }
-        index += 1;
-    }
-    found
-}
-
 /// Lines up to the closing word.
-fn body(lines: &[&str], at: &mut usize, name: &str, strip_tabs: bool) -> Option<String> {
+fn body(lines: &[&str], at: &mut usize, heredoc: &Heredoc) -> Option<String> {
     let mut content = String::new();
     while *at < lines.len() {
-        let line = if strip_tabs {
-            lines[*at].trim_start_matches('\t')
-        } else {
-            lines[*at]
-        };
+        let line = lines[*at];
         *at += 1;
-        if line == name {
+        let end = without_end(line);
+        let end = if heredoc.strip_tabs {
+            end.trim_start_matches('\t')
+        } else {
+            end
+        };
+        if end == heredoc.name {
             return Some(content);
         }
         content.push_str(line);
-        content.push('\n');
     }
     None
 }

@@ -1,10 +1,13 @@
 //! In: logical lines. Out: typed instructions. Unknown instructions and flags are errors with the nearest name.
+//! **Invariant:** pure; what one line means never depends on another, but for FROM having to come first.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::instruction::{
-    Copy, Flags, From, HealthcheckInstruction, Instruction, KeyValue, Mount, MountKind, Run, Words,
-};
+use super::flags::{Flags, flags};
+use super::heredoc::heredoc;
+use super::instruction::{Copy, From, HealthcheckInstruction, Instruction, Run, Words};
 use super::lines::{self, LogicalLine};
+use super::mount::mount;
+use super::words::{form, json_list, key_values, list, words};
 use super::{Dockerfile, DockerfileError, Located};
 
 const NAMES: [&str; 18] = [
@@ -29,30 +32,31 @@ const NAMES: [&str; 18] = [
 ];
 
 /// Parses a whole Dockerfile.
+///
+/// # Errors
+/// The first thing that is wrong, with its line.
 pub fn parse(text: &str) -> Result<Dockerfile, DockerfileError> {
+    let wrong = |line, message: &str| {
+        let message = message.to_owned();
+        Err(DockerfileError { line, message })
+    };
     let (directives, lines) = lines::split(text)?;
     if lines.is_empty() {
-        return Err(DockerfileError {
-            line: 1,
-            message: "the Dockerfile has no instruction".to_owned(),
-        });
+        return wrong(1, "the Dockerfile has no instruction");
     }
     let mut instructions = Vec::new();
+    let mut has_stage = false;
     for line in &lines {
-        let instruction = instruction(line).map_err(|message| DockerfileError {
+        let instruction = instruction(line, directives.escape).map_err(|message| DockerfileError {
             line: line.first,
             message,
         })?;
-        if !matches!(instruction, Instruction::From(_) | Instruction::Arg(_))
-            && !instructions
-                .iter()
-                .any(|located: &Located| matches!(located.instruction, Instruction::From(_)))
-        {
-            let message = "no stage yet: only ARG may stand before the first FROM".to_owned();
-            return Err(DockerfileError {
-                line: line.first,
-                message,
-            });
+        has_stage |= matches!(instruction, Instruction::From(_));
+        if !has_stage && !matches!(instruction, Instruction::Arg(_)) {
+            return wrong(
+                line.first,
+                "no stage yet: only ARG may stand before the first FROM",
+            );
         }
         instructions.push(Located {
             instruction,
@@ -61,14 +65,8 @@ pub fn parse(text: &str) -> Result<Dockerfile, DockerfileError> {
             source: line.source.clone(),
         });
     }
-    if !instructions
-        .iter()
-        .any(|located| matches!(located.instruction, Instruction::From(_)))
-    {
-        return Err(DockerfileError {
-            line: 1,
-            message: "the Dockerfile has no FROM".to_owned(),
-        });
+    if !has_stage {
+        return wrong(1, "the Dockerfile has no FROM");
     }
     Ok(Dockerfile {
         directives,
@@ -76,75 +74,79 @@ pub fn parse(text: &str) -> Result<Dockerfile, DockerfileError> {
     })
 }
 
-fn instruction(line: &LogicalLine) -> Result<Instruction, String> {
-    let (verb, rest) = line
-        .text
-        .split_once(char::is_whitespace)
-        .unwrap_or((&line.text, ""));
-    let rest = rest.trim();
+/// Parses what an `ONBUILD` kept: one instruction, which runs at the line of the FROM that triggers it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parse_trigger(text: &str, line: usize) -> Result<Located, String> {
+    let (_, lines) = lines::split(text).map_err(|error| error.message)?;
+    let [only] = lines.as_slice() else {
+        return Err("it is not one instruction".to_owned());
+    };
+    Ok(Located {
+        instruction: instruction(only, '\\')?,
+        first_line: line,
+        last_line: line,
+        source: only.source.clone(),
+    })
+}
+
+fn instruction(line: &LogicalLine, escape: char) -> Result<Instruction, String> {
+    let text = line.text.trim();
+    let (verb, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
     let verb = verb.to_ascii_uppercase();
-    if !NAMES.contains(&verb.as_str()) {
-        return Err(format!(
-            "unknown instruction `{verb}`{}",
-            suggestion(&verb, &NAMES)
-        ));
-    }
-    if rest.is_empty() {
+    known(&verb)?;
+    let (mut flags, rest) = flags(rest);
+    let rest = rest.trim();
+    if rest.is_empty() && !matches!(verb.as_str(), "RUN" | "CMD" | "ENTRYPOINT") {
         return Err(format!("{verb} needs an argument"));
     }
-    let (flags, rest) = flags(rest);
-    if !matches!(verb.as_str(), "FROM" | "RUN" | "COPY" | "ADD" | "HEALTHCHECK")
-        && let Some((name, _)) = flags.0.first()
-    {
-        return Err(format!("{verb} has no flag --{name}"));
-    }
-    match verb.as_str() {
-        "FROM" => from(flags, rest),
-        "RUN" => run(flags, rest, line),
-        "COPY" => copy(flags, rest, line, false).map(Instruction::Copy),
-        "ADD" => copy(flags, rest, line, true).map(Instruction::Add),
-        "ENV" => key_values(rest, "ENV").map(Instruction::Env),
-        "LABEL" => key_values(rest, "LABEL").map(Instruction::Label),
-        "ARG" => Ok(Instruction::Arg(words(rest).into_iter().map(argument).collect())),
+    let parsed = match verb.as_str() {
+        "FROM" => from(&mut flags, rest),
+        "RUN" => run(&mut flags, rest, line),
+        "COPY" => copy(&mut flags, rest, line, false).map(Instruction::Copy),
+        "ADD" => copy(&mut flags, rest, line, true).map(Instruction::Add),
+        "ENV" => key_values(rest, "ENV", escape).map(Instruction::Env),
+        "LABEL" => key_values(rest, "LABEL", escape).map(Instruction::Label),
+        "ARG" => arguments(words(rest, escape)),
         "WORKDIR" => Ok(Instruction::Workdir(rest.to_owned())),
-        "USER" => one(rest, "USER").map(Instruction::User),
-        "EXPOSE" => Ok(Instruction::Expose(words(rest))),
-        "VOLUME" => Ok(Instruction::Volume(
-            json_list(rest).unwrap_or_else(|| words(rest)),
-        )),
-        "CMD" => Ok(Instruction::Cmd(form(rest))),
-        "ENTRYPOINT" => Ok(Instruction::Entrypoint(form(rest))),
-        "SHELL" => match json_list(rest) {
+        "USER" => Ok(Instruction::User(rest.to_owned())),
+        "EXPOSE" => {
+            let mut ports: Vec<String> = rest.split_whitespace().map(str::to_owned).collect();
+            ports.sort();
+            Ok(Instruction::Expose(ports))
+        }
+        "VOLUME" => volumes(&list(rest)?),
+        "CMD" => form(rest).map(Instruction::Cmd),
+        "ENTRYPOINT" => form(rest).map(Instruction::Entrypoint),
+        "SHELL" => match json_list(rest)? {
             Some(list) if !list.is_empty() => Ok(Instruction::Shell(list)),
             _ => Err("SHELL takes a JSON list, such as [\"/bin/bash\", \"-c\"]".to_owned()),
         },
-        "HEALTHCHECK" => healthcheck(flags, rest),
-        "STOPSIGNAL" => one(rest, "STOPSIGNAL").map(Instruction::StopSignal),
-        "ONBUILD" => onbuild(rest),
+        "HEALTHCHECK" => healthcheck(&mut flags, rest),
+        "STOPSIGNAL" => Ok(Instruction::StopSignal(rest.to_owned())),
+        "ONBUILD" => onbuild(rest, line),
         _ => Ok(Instruction::Maintainer(rest.to_owned())),
-    }
+    }?;
+    flags.finish(&verb)?;
+    Ok(parsed)
 }
 
-fn from(flags: Flags, rest: &str) -> Result<Instruction, String> {
-    let mut platform = None;
-    for (name, value) in flags.0 {
-        match name.as_str() {
-            "platform" => platform = value,
-            _ => {
-                return Err(format!(
-                    "FROM has no flag --{name}{}",
-                    suggestion(&name, &["platform"])
-                ));
-            }
-        }
+fn known(verb: &str) -> Result<(), String> {
+    if NAMES.contains(&verb) {
+        return Ok(());
     }
-    let words = words(rest);
-    match words.as_slice() {
-        [image] => Ok(Instruction::From(From {
-            image: image.clone(),
-            name: None,
-            platform,
-        })),
+    Err(format!(
+        "unknown instruction `{verb}`{}",
+        suggestion(verb, &NAMES)
+    ))
+}
+
+fn from(flags: &mut Flags, rest: &str) -> Result<Instruction, String> {
+    let platform = flags.value("platform")?;
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let (image, name) = match words.as_slice() {
+        [image] => (image, None),
         [image, r#as, name] if r#as.eq_ignore_ascii_case("as") => {
             let name = name.to_ascii_lowercase();
             let valid = name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -156,189 +158,105 @@ fn from(flags: Flags, rest: &str) -> Result<Instruction, String> {
                     "stage name `{name}` must begin with a letter and have only letters, digits, `-`, `_` and `.`"
                 ));
             }
-            Ok(Instruction::From(From {
-                image: image.clone(),
-                name: Some(name),
-                platform,
-            }))
+            (image, Some(name))
         }
-        _ => Err("FROM takes an image, and may name the stage: FROM image AS name".to_owned()),
-    }
-}
-
-fn run(flags: Flags, rest: &str, line: &LogicalLine) -> Result<Instruction, String> {
-    let (mut mounts, mut network, mut security) = (Vec::new(), None, None);
-    for (name, value) in flags.0 {
-        match name.as_str() {
-            "mount" => mounts.push(mount(value.as_deref().unwrap_or_default())?),
-            "network" => network = value,
-            "security" => security = value,
-            _ => {
-                return Err(format!(
-                    "RUN has no flag --{name}{}",
-                    suggestion(&name, &["mount", "network", "security"])
-                ));
-            }
-        }
-    }
-    if rest.is_empty() {
-        return Err("RUN needs a command".to_owned());
-    }
-    let command = if line.heredocs.is_empty() {
-        form(rest)
-    } else {
-        Words::Shell(rest.to_owned())
+        _ => return Err("FROM takes an image, and may name the stage: FROM image AS name".to_owned()),
     };
-    Ok(Instruction::Run(Run {
-        command,
-        heredocs: line.heredocs.clone(),
-        mounts,
-        network,
-        security,
+    Ok(Instruction::From(From {
+        image: (*image).to_owned(),
+        name,
+        platform,
     }))
 }
 
-fn mount(text: &str) -> Result<Mount, String> {
-    let mut mount = Mount {
-        kind: MountKind::Bind,
-        target: None,
-        source: None,
-        from: None,
-        id: None,
-        read_only: None,
-        sharing: None,
-        mode: None,
-        uid: None,
-        gid: None,
-        size: None,
-        required: false,
-        env: None,
-    };
-    for field in text.split(',').filter(|field| !field.is_empty()) {
-        let (name, value) = field
-            .split_once('=')
-            .map_or((field, None), |(name, value)| (name, Some(value)));
-        let truth = || value.is_none_or(|value| matches!(value, "true" | "1"));
-        let text = || value.map(|value| value.trim_matches('"').to_owned());
-        match name.trim().to_ascii_lowercase().as_str() {
-            "type" => {
-                mount.kind = match value.unwrap_or_default() {
-                    "bind" => MountKind::Bind,
-                    "cache" => MountKind::Cache,
-                    "tmpfs" => MountKind::Tmpfs,
-                    "secret" => MountKind::Secret,
-                    "ssh" => MountKind::Ssh,
-                    other => {
-                        return Err(format!(
-                            "unknown mount type `{other}`{}",
-                            suggestion(other, &["bind", "cache", "tmpfs", "secret", "ssh"])
-                        ));
-                    }
-                }
-            }
-            "target" | "dst" | "destination" => mount.target = text(),
-            "source" | "src" => mount.source = text(),
-            "from" => mount.from = text(),
-            "id" => mount.id = text(),
-            "ro" | "readonly" => mount.read_only = Some(truth()),
-            "rw" | "readwrite" => mount.read_only = Some(!truth()),
-            "sharing" => mount.sharing = text(),
-            "mode" => mount.mode = text(),
-            "uid" => mount.uid = text(),
-            "gid" => mount.gid = text(),
-            "size" => mount.size = text(),
-            "required" => mount.required = truth(),
-            "env" => mount.env = text(),
-            other => return Err(format!("RUN --mount has no field `{other}`")),
-        }
-    }
-    Ok(mount)
+fn run(flags: &mut Flags, rest: &str, line: &LogicalLine) -> Result<Instruction, String> {
+    let mounts = flags.all("mount")?;
+    Ok(Instruction::Run(Run {
+        command: form(rest)?,
+        heredocs: line.heredocs.clone(),
+        mounts: mounts.iter().map(|text| mount(text)).collect::<Result<_, _>>()?,
+        network: flags.value("network")?,
+        security: flags.value("security")?,
+    }))
 }
 
-fn copy(flags: Flags, rest: &str, line: &LogicalLine, is_add: bool) -> Result<Copy, String> {
+fn copy(flags: &mut Flags, rest: &str, line: &LogicalLine, is_add: bool) -> Result<Copy, String> {
     let verb = if is_add { "ADD" } else { "COPY" };
-    let mut words = json_list(rest).unwrap_or_else(|| words(rest));
-    words.retain(|word| !word.starts_with("<<"));
+    let json = json_list(rest)?.is_some();
+    let mut words = list(rest)?;
     let destination = words
         .pop()
-        .filter(|_| !words.is_empty() || !line.heredocs.is_empty());
-    let destination =
-        destination.ok_or_else(|| format!("{verb} takes at least one source and a destination"))?;
+        .filter(|_| !words.is_empty())
+        .ok_or_else(|| format!("{verb} takes at least one source and a destination"))?;
+    if !json && heredoc(&destination)?.is_some() {
+        return Err(format!(
+            "{verb} has no destination behind the heredoc `{destination}`"
+        ));
+    }
+    let (mut sources, mut heredocs) = (Vec::new(), Vec::new());
+    for word in words {
+        match heredoc(&word)?.filter(|_| !json) {
+            Some(named) => {
+                heredocs.extend(
+                    line.heredocs
+                        .iter()
+                        .find(|document| document.name == named.name)
+                        .cloned(),
+                );
+            }
+            None => sources.push(word),
+        }
+    }
     let mut copy = Copy {
-        sources: words,
-        heredocs: line.heredocs.clone(),
+        sources,
+        heredocs,
         destination,
+        chown: flags.value("chown")?,
+        chmod: flags.value("chmod")?,
+        link: flags.truth("link")?.unwrap_or(false),
+        exclude: flags.all("exclude")?,
         from: None,
-        chown: None,
-        chmod: None,
-        link: false,
         parents: false,
-        exclude: Vec::new(),
         checksum: None,
         keep_git_dir: false,
         unpack: None,
     };
-    for (name, value) in flags.0 {
-        let truth = value.as_deref().is_none_or(|value| matches!(value, "true" | "1"));
-        match (name.as_str(), is_add) {
-            ("from", false) => copy.from = value,
-            ("chown", _) => copy.chown = value,
-            ("chmod", _) => copy.chmod = value,
-            ("link", _) => copy.link = truth,
-            ("parents", false) => copy.parents = truth,
-            ("exclude", _) => copy.exclude.extend(value),
-            ("checksum", true) => copy.checksum = value,
-            ("keep-git-dir", true) => copy.keep_git_dir = truth,
-            ("unpack", true) => copy.unpack = Some(truth),
-            _ => {
-                let known = [
-                    "from",
-                    "chown",
-                    "chmod",
-                    "link",
-                    "parents",
-                    "exclude",
-                    "checksum",
-                    "keep-git-dir",
-                    "unpack",
-                ];
-                return Err(format!(
-                    "{verb} has no flag --{name}{}",
-                    suggestion(&name, &known)
-                ));
-            }
+    if is_add {
+        copy.checksum = flags.value("checksum")?;
+        copy.keep_git_dir = flags.truth("keep-git-dir")?.unwrap_or(false);
+        copy.unpack = flags.truth("unpack")?;
+    } else {
+        copy.from = flags.value("from")?;
+        if let Some(from) = copy.from.as_deref().filter(|from| from.contains('$')) {
+            return Err(format!(
+                "--from={from} takes no variable: name a stage for it, FROM {from} AS name"
+            ));
         }
+        copy.parents = flags.truth("parents")?.unwrap_or(false);
     }
     Ok(copy)
 }
 
-fn healthcheck(flags: Flags, rest: &str) -> Result<Instruction, String> {
+fn healthcheck(flags: &mut Flags, rest: &str) -> Result<Instruction, String> {
     let (kind, command) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    // They may stand in front of NONE, too, where they mean nothing.
+    let interval = flags.value("interval")?;
+    let timeout = flags.value("timeout")?;
+    let start_period = flags.value("start-period")?;
+    let start_interval = flags.value("start-interval")?;
+    let retries = flags.value("retries")?;
     if kind.eq_ignore_ascii_case("none") {
-        return Ok(Instruction::Healthcheck(HealthcheckInstruction::None));
+        return match command.trim() {
+            "" => Ok(Instruction::Healthcheck(HealthcheckInstruction::None)),
+            _ => Err("HEALTHCHECK NONE takes no argument".to_owned()),
+        };
     }
-    if !kind.eq_ignore_ascii_case("cmd") || command.trim().is_empty() {
+    let command = form(command.trim())?;
+    let empty = matches!(&command, Words::Shell(line) if line.is_empty())
+        || matches!(&command, Words::Exec(list) if list.is_empty());
+    if !kind.eq_ignore_ascii_case("cmd") || empty {
         return Err("HEALTHCHECK takes NONE, or CMD and a command".to_owned());
     }
-    let (mut interval, mut timeout, mut start_period, mut start_interval, mut retries) =
-        (None, None, None, None, None);
-    for (name, value) in flags.0 {
-        match name.as_str() {
-            "interval" => interval = value,
-            "timeout" => timeout = value,
-            "start-period" => start_period = value,
-            "start-interval" => start_interval = value,
-            "retries" => retries = value,
-            _ => {
-                let known = ["interval", "timeout", "start-period", "start-interval", "retries"];
-                return Err(format!(
-                    "HEALTHCHECK has no flag --{name}{}",
-                    suggestion(&name, &known)
-                ));
-            }
-        }
-    }
-    let command = form(command.trim());
     Ok(Instruction::Healthcheck(HealthcheckInstruction::Probe {
         command,
         interval,
@@ -349,7 +267,8 @@ fn healthcheck(flags: Flags, rest: &str) -> Result<Instruction, String> {
     }))
 }
 
-fn onbuild(rest: &str) -> Result<Instruction, String> {
+/// The instruction as written, with the documents it opens.
+fn onbuild(rest: &str, line: &LogicalLine) -> Result<Instruction, String> {
     let verb = rest
         .split_whitespace()
         .next()
@@ -358,125 +277,36 @@ fn onbuild(rest: &str) -> Result<Instruction, String> {
     if matches!(verb.as_str(), "ONBUILD" | "FROM" | "MAINTAINER") {
         return Err(format!("ONBUILD {verb} is not allowed"));
     }
-    if !NAMES.contains(&verb.as_str()) {
-        return Err(format!(
-            "unknown instruction `{verb}`{}",
-            suggestion(&verb, &NAMES)
-        ));
+    known(&verb)?;
+    let text = line.text.trim_start();
+    let mut text = text["ONBUILD".len()..].trim_start().to_owned();
+    for document in &line.heredocs {
+        text = format!("{text}\n{}{}", document.content, document.name);
     }
-    Ok(Instruction::OnBuild(rest.to_owned()))
+    Ok(Instruction::OnBuild(text))
 }
 
-/// `--name=value` words at the front.
-fn flags(text: &str) -> (Flags, &str) {
-    let mut found = Vec::new();
-    let mut rest = text;
-    while let Some(after) = rest.strip_prefix("--") {
-        let end = after.find(char::is_whitespace).unwrap_or(after.len());
-        let word = &after[..end];
-        if word.is_empty() {
-            break;
-        }
-        let (name, value) = word
-            .split_once('=')
-            .map_or((word, None), |(name, value)| (name, Some(value)));
-        found.push((
-            name.to_owned(),
-            value.map(|value| value.trim_matches('"').to_owned()),
-        ));
-        rest = after[end..].trim_start();
+fn volumes(paths: &[String]) -> Result<Instruction, String> {
+    let paths: Vec<String> = paths.iter().map(|path| path.trim().to_owned()).collect();
+    if paths.is_empty() || paths.contains(&String::new()) {
+        return Err("VOLUME needs a path, and one that is not empty".to_owned());
     }
-    (Flags(found), rest)
+    Ok(Instruction::Volume(paths))
 }
 
-fn form(text: &str) -> Words {
-    json_list(text).map_or_else(|| Words::Shell(text.to_owned()), Words::Exec)
-}
-
-/// A JSON list of strings; anything else is not one.
-fn json_list(text: &str) -> Option<Vec<String>> {
-    if text.starts_with('[') {
-        serde_json::from_str(text).ok()
-    } else {
-        None
-    }
-}
-
-fn one(text: &str, verb: &str) -> Result<String, String> {
-    match words(text).as_slice() {
-        [word] => Ok(word.clone()),
-        _ => Err(format!("{verb} takes one argument")),
-    }
-}
-
-fn argument(word: String) -> (String, Option<String>) {
-    match word.split_once('=') {
-        Some((name, value)) => (name.to_owned(), Some(value.to_owned())),
-        None => (word, None),
-    }
-}
-
-/// Splits at blanks outside quotes; quotes and escapes stay for the expansion.
-pub(super) fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word = String::new();
-    let mut quote = None;
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match (quote, character) {
-            (None, blank) if blank.is_whitespace() => {
-                if !word.is_empty() {
-                    words.push(std::mem::take(&mut word));
-                }
-                continue;
-            }
-            (None, '"' | '\'') => quote = Some(character),
-            (Some(open), close) if open == close => quote = None,
-            (None | Some('"'), '\\') => {
-                word.push(character);
-                word.extend(characters.next());
-                continue;
-            }
-            _ => {}
-        }
-        word.push(character);
-    }
-    if !word.is_empty() {
-        words.push(word);
-    }
-    words
-}
-
-/// `NAME=value …`, or the old form `NAME the rest of the line`.
-fn key_values(text: &str, verb: &str) -> Result<Vec<KeyValue>, String> {
-    let words = words(text);
-    let first = words.first().map(String::as_str).unwrap_or_default();
-    if !first.contains('=') {
-        let (name, value) = text
-            .split_once(char::is_whitespace)
-            .ok_or_else(|| format!("{verb} takes NAME=value"))?;
-        return Ok(vec![KeyValue {
-            name: name.to_owned(),
-            value: value.trim_start().to_owned(),
-        }]);
-    }
-    words
-        .iter()
-        .map(|word| match word.split_once('=') {
-            Some(("", _)) => Err(format!("{verb} has a value without a name: `{word}`")),
-            Some((name, value)) => Ok(KeyValue {
-                name: name.to_owned(),
-                value: value.to_owned(),
-            }),
-            None => Err(format!(
-                "{verb} takes NAME=value, `{word}` has no `=`; quote values that have blanks"
-            )),
-        })
-        .collect()
+fn arguments(words: Vec<String>) -> Result<Instruction, String> {
+    let arguments = words.into_iter().map(|word| match word.split_once('=') {
+        Some(("", _)) => Err(format!(
+            "ARG has a value without a name: `{word}`; write NAME=value without blanks"
+        )),
+        Some((name, value)) => Ok((name.to_owned(), Some(value.to_owned()))),
+        None => Ok((word, None)),
+    });
+    arguments.collect::<Result<_, _>>().map(Instruction::Arg)
 }
 
 /// `; did you mean X?` when a known word is near.
-fn suggestion(word: &str, known: &[&str]) -> String {
+pub(super) fn suggestion(word: &str, known: &[&str]) -> String {
     let near = known
         .iter()
         .map(|candidate| {

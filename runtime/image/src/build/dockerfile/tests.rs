@@ -56,7 +56,7 @@ fn heredocs_of_run_and_copy() {
         panic!("no COPY")
     };
     assert_eq!(
-        (copy.heredocs[0].content.as_str(), copy.heredocs[0].expand),
+        (copy.heredocs[0].text().as_str(), copy.heredocs[0].expand),
         ("one\n", false)
     );
     assert_eq!(
@@ -65,6 +65,51 @@ fn heredocs_of_run_and_copy() {
     );
     assert_eq!((copy.sources.len(), copy.destination.as_str()), (0, "/dest/"));
     assert!(error("RUN <<EOF\nx").contains("not closed"));
+    assert!(
+        error("RUN cat <<EOF>x\nEOF\n").contains("`EOF>x` is not closed"),
+        "a word is whole"
+    );
+    for plain in [
+        "RUN cat <<<word",
+        "RUN echo \"<<EOF\"",
+        "RUN [\"echo\", \"<<EOF\"]",
+        "CMD <<EOF",
+    ] {
+        assert!(
+            !matches!(one(plain), Instruction::Run(run) if !run.heredocs.is_empty()),
+            "{plain}"
+        );
+    }
+    let trigger = one("ONBUILD RUN <<EOF\nx\nEOF\n");
+    assert_eq!(trigger, Instruction::OnBuild("RUN <<EOF\nx\nEOF".to_owned()));
+}
+
+#[test]
+fn directives_hold_in_front_only_and_once() {
+    let escape = |text: &str| parse(text).expect("parses").directives.escape;
+    assert_eq!(escape("#  EsCape =  ` \r\nFROM scratch\r\n"), '`');
+    for late in [
+        "# a comment\n# escape=`\nFROM scratch",
+        "\n# escape=`\nFROM scratch",
+        "#!/bin/x\n# escape=`\nFROM scratch",
+    ] {
+        assert_eq!(escape(late), '\\', "{late}");
+    }
+    assert!(parse("# escape=`\n# escape=`\nFROM scratch").is_err_and(|error| error.line == 2));
+    assert!(parse("# escape=x\nFROM scratch").is_err());
+}
+
+#[test]
+fn line_ends_and_blanks_do_not_matter_outside_documents() {
+    let Instruction::Copy(copy) = one("COPY <<EOF /x\r\nline\r\nEOF\r\n") else {
+        panic!("no COPY")
+    };
+    assert_eq!(copy.heredocs[0].content, "line\r\n");
+    assert_eq!(one("ENV A=b\\  \r\nc\r\n"), one("ENV A=bc"));
+    assert_eq!(one("RUN a \\\\\nCMD x"), one("RUN a \\\\"));
+    assert_eq!(one("CMD x   "), Instruction::Cmd(Words::Shell("x".into())));
+    assert_eq!(one("WORKDIR /a b"), Instruction::Workdir("/a b".into()));
+    assert_eq!(one("RUN"), one("RUN  "));
 }
 
 #[test]
@@ -79,6 +124,11 @@ fn forms_of_commands() {
         Instruction::Shell(vec!["/bin/bash".into(), "-c".into()])
     );
     assert!(error("SHELL bash").contains("JSON list"));
+    assert!(error("CMD [\"a\", 1]").contains("`1` in a JSON list is no string"));
+    assert_eq!(
+        one("CMD [\"a\"] b"),
+        Instruction::Cmd(Words::Shell("[\"a\"] b".into()))
+    );
 }
 
 #[test]
@@ -150,6 +200,25 @@ fn mistakes_say_the_line_and_the_nearest_name() {
         error("COPY --chwon=1 a b"),
         "line 2: COPY has no flag --chwon; did you mean `chown`?"
     );
+    for (text, message) in [
+        ("COPY --chown=1 --chown=2 a b", "given twice"),
+        ("COPY --chown a b", "needs a value"),
+        ("COPY --link=1 a b", "neither true nor false"),
+        ("ENV --x=1 A=b", "ENV has no flag"),
+        ("RUN --mount=type=cach,target=/x a", "did you mean `cache`"),
+        ("RUN --mount=type=bind,target=/x,mode=755 a", "no field `mode`"),
+        ("RUN --mount=type=tmpfs,target=/x,sise=1 a", "did you mean `size`"),
+        ("RUN --mount=type=cache,target a", "needs a value"),
+        ("COPY --from=$X a b", "takes no variable"),
+        ("ARG A = b", "without a name"),
+        ("HEALTHCHECK NONE x", "no argument"),
+        ("HEALTHCHECK CMD", "and a command"),
+        ("VOLUME [\"\"]", "not empty"),
+        ("ONBUILD ONBUILD RUN x", "not allowed"),
+        ("ONBUILD RUM x", "did you mean `RUN`"),
+    ] {
+        assert!(error(text).contains(message), "{text}: {}", error(text));
+    }
     assert_eq!(
         error("COPY a"),
         "line 2: COPY takes at least one source and a destination"
