@@ -4,7 +4,9 @@ use super::{BuildOptions, Context, StoreImages, build_arguments, service_names};
 use crate::engine::lower::image_name;
 use crate::error::CliError;
 use crate::graph::Graph;
-use crate::plan::{Action, OnFailure};
+use crate::model::ServiceName;
+use crate::model::build::Build;
+use crate::plan::{Action, Due, Reason, in_order};
 use crate::ui::print;
 use crate::ui::progress::{Look, Progress, ProgressKind};
 
@@ -42,9 +44,9 @@ pub struct Args {
     /// Memory limit of RUN (refused: not there yet)
     #[arg(short = 'm', long, value_name = "BYTES")]
     pub memory: Option<String>,
-    /// SSH agent for RUN --mount=type=ssh (refused: not there yet)
+    /// SSH agent or keys for RUN --mount=type=ssh: default, ID=SOCKET or ID=KEY, several with commas
     #[arg(long, value_name = "ID")]
-    pub ssh: Option<String>,
+    pub ssh: Vec<String>,
     /// Provenance attestation (refused: not there yet)
     #[arg(long, value_name = "MODE")]
     pub provenance: Option<String>,
@@ -77,25 +79,54 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         let graph = Graph::of(&files.project).map_err(|found| CliError::findings(&found, &files.sources))?;
         names = graph.with_dependencies(&names).into_iter().collect();
     }
-    let actions: Vec<Action> = files
-        .project
-        .services
-        .values()
-        .filter(|service| names.is_empty() || names.contains(&service.name))
-        .filter(|service| service.build.is_some())
-        .map(|service| Action::BuildImage {
-            service: service.name.clone(),
-            reference: image_name(&files.project, service),
-        })
-        .collect();
-    if actions.is_empty() {
+    let mut due: Due = Due::new();
+    let mut open: Vec<ServiceName> = files.project.services.keys().cloned().collect();
+    open.retain(|name| names.is_empty() || names.contains(name));
+    open.reverse();
+    while let Some(name) = open.pop() {
+        let service = files.project.services.get(&name);
+        let Some((service, section)) = service.and_then(|service| Some((service, service.build.as_ref()?)))
+        else {
+            continue;
+        };
+        let reference = image_name(&files.project, service);
+        if due.contains_key(&reference) {
+            continue;
+        }
+        let action = Action::BuildImage {
+            service: name,
+            reference: reference.clone(),
+        };
+        due.insert(reference, (action, Reason::Requested));
+        // What a context is the image of is built too.
+        open.extend(section.services().map(ServiceName::new));
+    }
+    if due.is_empty() {
         print::err("No services to build\n");
         return Ok(());
     }
+    let plan = in_order(due, &|service| {
+        let section = files
+            .project
+            .services
+            .get(service)
+            .and_then(|service| service.build.as_ref());
+        let others = section.into_iter().flat_map(Build::services);
+        others
+            .filter_map(|other| files.project.services.get(other))
+            .map(|other| image_name(&files.project, other))
+            .collect()
+    });
     let options = BuildOptions {
         no_cache: args.no_cache,
         pull: args.pull,
         arguments: build_arguments(&args.build_arg, context),
+        ssh: args
+            .ssh
+            .iter()
+            .flat_map(|given| given.split(','))
+            .map(str::to_owned)
+            .collect(),
     };
     let images = StoreImages::new(context, Some(&files)).with_options(options);
     let mut look = context.look();
@@ -106,7 +137,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         };
     }
     let progress = Progress::new("build", look, None);
-    context.run_images(actions, &images, &progress, OnFailure::Abort)
+    context.run_image_plan(&plan, &images, &progress)
 }
 
 fn refuse(args: &Args) -> Result<(), CliError> {
@@ -121,7 +152,6 @@ fn refuse(args: &Args) -> Result<(), CliError> {
             "rcompose builds by itself, without buildx",
         ),
         (args.memory.is_some(), "--memory", not_yet),
-        (args.ssh.is_some(), "--ssh", not_yet),
         (
             args.provenance.as_deref().is_some_and(|mode| mode != "false"),
             "--provenance",

@@ -2,8 +2,13 @@
 //! **Invariant:** whatever cannot be read, or is not possible here, is an error that names it.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
+use rcompose_runtime::image_store::build::remote::{
+    ContextPlace, LayoutPlace, RemoteAccess, Sources, read_inside,
+};
+use rcompose_runtime::image_store::build::ssh::{SshSource, SshSources};
 use rcompose_runtime::image_store::build::{BuildRequest, NamedContext};
 
 use super::image_source::read_text;
@@ -23,6 +28,24 @@ pub struct BuildOptions {
     pub pull: bool,
     /// Build arguments over those of the files.
     pub arguments: BTreeMap<String, Option<String>>,
+    /// Agents and keys besides those of the files, each `id` or `id=path`.
+    pub ssh: Vec<String>,
+}
+
+/// Where a build finds what it is made of.
+pub struct Surroundings<'a> {
+    /// The project, with its texts.
+    pub files: &'a LoadedProject,
+    /// What the command line asks.
+    pub options: &'a BuildOptions,
+    /// What elsewhere is reached with; the process environment is part of it.
+    pub remote: &'a RemoteAccess,
+    /// Who fetches contexts.
+    pub sources: &'a Sources<'a>,
+    /// A variable of the process environment.
+    pub variable: &'a dyn Fn(&str) -> Option<String>,
+    /// The id of an image of this host, by reference.
+    pub image_id: &'a dyn Fn(&str) -> Result<Option<String>, ImageError>,
 }
 
 /// The variable of the environment, and argument of builds, that dates images (reproducible-builds.org).
@@ -32,31 +55,27 @@ const MOST_SECONDS: i64 = 253_402_300_799;
 
 /// The request for the image of a service.
 pub fn build_request(
-    files: &LoadedProject,
+    around: &Surroundings<'_>,
     service: &Service,
     section: &Build,
-    options: &BuildOptions,
-    variable: &dyn Fn(&str) -> Option<String>,
 ) -> Result<BuildRequest, ImageError> {
-    let context = PathBuf::from(&section.context);
-    if !context.is_absolute() {
-        return Err(format!(
-            "the build context {} is not a directory of this host: remote contexts are not supported",
-            section.context
-        )
-        .into());
-    }
-    if !context.is_dir() {
-        return Err(format!("the build context {} is not a directory", context.display()).into());
-    }
+    let (files, options) = (around.files, around.options);
+    let context = context(section, around.sources)?;
     let (dockerfile, dockerfile_name) = dockerfile(section, &context)?;
     let mut arguments: BTreeMap<String, Option<String>> = section.args.clone().into_iter().collect();
     arguments.extend(options.arguments.clone());
-    if let Some(epoch) = variable(SOURCE_DATE_EPOCH).filter(|_| !arguments.contains_key(SOURCE_DATE_EPOCH)) {
+    if let Some(epoch) =
+        (around.variable)(SOURCE_DATE_EPOCH).filter(|_| !arguments.contains_key(SOURCE_DATE_EPOCH))
+    {
         arguments.insert(SOURCE_DATE_EPOCH.to_owned(), Some(epoch));
     }
+    let dockerignore = if context.is_remote {
+        None
+    } else {
+        dockerignore(section, &context.directory)?
+    };
     Ok(BuildRequest {
-        dockerignore: dockerignore(section, &context)?.unwrap_or_default(),
+        dockerignore: dockerignore.unwrap_or_default(),
         dockerfile,
         dockerfile_name,
         target: section.target.clone(),
@@ -65,12 +84,52 @@ pub fn build_request(
         no_cache_filter: section.no_cache_filter.clone(),
         source_date_epoch: source_date_epoch(&arguments)?,
         arguments,
-        contexts: contexts(&files.project, section)?,
+        contexts: contexts(around, section)?,
         extra_hosts: section.extra_hosts.clone(),
         network: section.network.clone(),
         secrets: secrets(&files.project, section)?,
         shm_size: section.shm_size,
-        context,
+        context_keeps_owners: context.is_remote,
+        context: context.directory,
+        remote: around.remote.clone(),
+        ssh: ssh(around, section)?,
+    })
+}
+
+/// The main context, on this host.
+struct Context {
+    directory: PathBuf,
+    /// It was fetched: no `.dockerignore` holds, as in BuildKit.
+    is_remote: bool,
+    /// The Dockerfile's name where there is no choice.
+    dockerfile: Option<String>,
+}
+
+fn context(section: &Build, sources: &Sources<'_>) -> Result<Context, ImageError> {
+    let written = &section.context;
+    if let Some(place) = ContextPlace::parse(written) {
+        let fetched = place.and_then(|place| sources.context(&place));
+        let fetched = fetched.map_err(|why| format!("the build context {written}: {why}"))?;
+        return Ok(Context {
+            directory: fetched.directory,
+            is_remote: true,
+            dockerfile: fetched.dockerfile,
+        });
+    }
+    let directory = PathBuf::from(written);
+    if directory.is_file() {
+        return Err(format!(
+            "the build context {written} is a file: a directory, a git repository or the address of an archive is expected"
+        )
+        .into());
+    }
+    if !directory.is_dir() {
+        return Err(format!("the build context {written} is not a directory").into());
+    }
+    Ok(Context {
+        directory,
+        is_remote: false,
+        dockerfile: None,
     })
 }
 
@@ -86,11 +145,18 @@ fn source_date_epoch(arguments: &BTreeMap<String, Option<String>>) -> Result<Opt
 }
 
 /// The Dockerfile's text, and its path for messages.
-fn dockerfile(section: &Build, context: &Path) -> Result<(String, String), ImageError> {
+fn dockerfile(section: &Build, context: &Context) -> Result<(String, String), ImageError> {
     if let Some(text) = &section.dockerfile_inline {
         return Ok((text.clone(), "dockerfile_inline".to_owned()));
     }
-    let path = context.join(section.dockerfile.as_deref().unwrap_or("Dockerfile"));
+    let name = context.dockerfile.as_deref().or(section.dockerfile.as_deref());
+    let name = name.unwrap_or("Dockerfile");
+    if context.is_remote {
+        let text = read_inside(&context.directory, name)
+            .map_err(|error| format!("cannot read {name} of {}: {error}", section.context))?;
+        return Ok((text, format!("{}/{name}", section.context)));
+    }
+    let path = context.directory.join(name);
     Ok((read_text(&path)?, path.display().to_string()))
 }
 
@@ -118,28 +184,71 @@ fn labels(project: &Project, service: &Service, section: &Build) -> BTreeMap<Str
     labels
 }
 
-/// `additional_contexts:` a directory, `docker-image://NAME` or `service:NAME`.
-fn contexts(project: &Project, section: &Build) -> Result<BTreeMap<String, NamedContext>, ImageError> {
+/// `additional_contexts:`
+fn contexts(
+    around: &Surroundings<'_>,
+    section: &Build,
+) -> Result<BTreeMap<String, NamedContext>, ImageError> {
+    let project = &around.files.project;
     let mut contexts = BTreeMap::new();
     for (name, place) in &section.additional_contexts {
+        let said = |why: String| format!("the context {name}: {why}");
         let context = if let Some(image) = place.strip_prefix("docker-image://") {
             NamedContext::Image(image.to_owned())
+        } else if let Some(layout) = place.strip_prefix("oci-layout://") {
+            let mut place = LayoutPlace::parse(layout);
+            place.directory = project.directory.as_std_path().join(place.directory);
+            NamedContext::Layout(place)
         } else if let Some(service) = place.strip_prefix("service:") {
-            let service = project.services.get(service).ok_or_else(|| {
-                format!("the context {name} is the image of {service}, which is no service")
-            })?;
-            NamedContext::Image(image_name(project, service))
-        } else if Path::new(place).is_absolute() {
+            let service = project
+                .services
+                .get(service)
+                .or_else(|| project.disabled.get(service))
+                .ok_or_else(|| said(format!("{service} is no service")))?;
+            let reference = image_name(project, service);
+            // By its id: it was just built, and no registry knows it better.
+            let id = (around.image_id)(&reference)?;
+            NamedContext::Image(id.unwrap_or(reference))
+        } else if let Some(elsewhere) = ContextPlace::parse(place) {
+            NamedContext::Elsewhere(elsewhere.map_err(said)?)
+        } else if Path::new(place).is_dir() {
             NamedContext::Directory(PathBuf::from(place))
         } else {
-            return Err(format!(
-                "the context {name} at {place} is not supported: use a directory, docker-image:// or service:"
-            )
-            .into());
+            return Err(said(format!("{place} is no directory")).into());
         };
         contexts.insert(name.clone(), context);
     }
     Ok(contexts)
+}
+
+/// `ssh:` and `--ssh`: the agent of this session, the socket of another, or files with keys.
+fn ssh(around: &Surroundings<'_>, section: &Build) -> Result<SshSources, ImageError> {
+    let mut agents = SshSources::new();
+    for written in section.ssh.iter().chain(&around.options.ssh) {
+        let (id, path) = written.split_once('=').unwrap_or((written, ""));
+        let said = |why: &str| format!("the SSH agent {id} of the build: {why}");
+        if path.is_empty() {
+            let mut variables = around.remote.environment.iter();
+            let socket = variables.find(|(name, value)| name == "SSH_AUTH_SOCK" && !value.is_empty());
+            let (_, socket) = socket.ok_or_else(|| {
+                said("SSH_AUTH_SOCK is not set: start ssh-agent, or write `ID=PATH` with a socket or a key")
+            })?;
+            agents.insert(id.to_owned(), SshSource::Agent(PathBuf::from(socket)));
+            continue;
+        }
+        let path = around.files.project.directory.as_std_path().join(path);
+        let kind = std::fs::metadata(&path).map_err(|error| said(&format!("{}: {error}", path.display())))?;
+        let source = if kind.file_type().is_socket() {
+            SshSource::Agent(path)
+        } else {
+            SshSource::Keys(vec![path])
+        };
+        match (agents.get_mut(id), source) {
+            (Some(SshSource::Keys(known)), SshSource::Keys(more)) => known.extend(more),
+            (_, source) => drop(agents.insert(id.to_owned(), source)),
+        }
+    }
+    Ok(agents)
 }
 
 fn secrets(project: &Project, section: &Build) -> Result<BTreeMap<String, Vec<u8>>, ImageError> {

@@ -10,13 +10,14 @@ use std::time::{Duration, SystemTime};
 
 use rcompose_runtime::LocalRuntime;
 use rcompose_runtime::image_store::build::cache::BuildCache;
+use rcompose_runtime::image_store::build::remote::{RemoteAccess, Sources};
 use rcompose_runtime::image_store::build::{BuildError, build};
 use rcompose_runtime::image_store::{
     Configuration, Image, ImageError as StoreError, ImageStore, Platform, Proxies, PullEvent, PullPhase,
     PushEvent, PushPhase, Pushed, Reference, pull, push,
 };
 
-use super::build_request::{BuildOptions, build_request};
+use super::build_request::{BuildOptions, Surroundings, build_request};
 use super::build_story::Story;
 use super::context::Context;
 use super::project::LoadedProject;
@@ -180,13 +181,27 @@ impl ImageSource for StoreImages<'_> {
         };
         let store = self.store()?;
         let _lease = store.lease()?;
-        let request = build_request(files, wanted, section, &self.options, &|name| {
-            self.context.variable(name).map(str::to_owned)
-        })?;
+        let remote = RemoteAccess {
+            configuration: self.configuration()?.clone(),
+            environment: self.context.environment.clone(),
+        };
+        let request = build_request(
+            &Surroundings {
+                files,
+                options: &self.options,
+                remote: &remote,
+                sources: &Sources::new(store, &remote, cancel),
+                variable: &|name| self.context.variable(name).map(str::to_owned),
+                image_id: &|reference| Ok(store.find(reference)?.map(|image| image.id.to_string())),
+            },
+            wanted,
+            section,
+        )?;
         let always = section.pull || self.options.pull;
         let find = |name: &str| -> Result<Image, String> {
             let local = || -> Result<Option<Image>, ImageError> { Ok(store.find(name)?) };
-            let found = if always {
+            // An id is of this host.
+            let found = if always && !name.starts_with("sha256:") {
                 None
             } else {
                 local().map_err(|error| chain(&*error))?

@@ -61,7 +61,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-pub use build_request::{BuildOptions, build_request, dockerignore};
+pub use build_request::{BuildOptions, Surroundings, build_request, dockerignore};
 pub use context::{Context, Stream};
 pub use image_source::{StoreImages, build_arguments};
 pub use interrupt::Interrupts;

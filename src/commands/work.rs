@@ -210,6 +210,16 @@ impl Context {
             steps: actions.into_iter().map(step).collect(),
             notes: Diagnostics::new(),
         };
+        self.run_image_plan(&plan, images, progress)
+    }
+
+    /// The same in the order of a plan.
+    pub fn run_image_plan(
+        &self,
+        plan: &Plan,
+        images: &StoreImages<'_>,
+        progress: &Progress,
+    ) -> Result<(), CliError> {
         if self.globals.dry_run {
             for step in &plan.steps {
                 print::err(&format!(" DRY-RUN MODE - {step}\n"));
@@ -225,7 +235,7 @@ impl Context {
             parallel: self.parallel(),
             deadline: None,
         };
-        let outcome = executor.execute(&plan);
+        let outcome = executor.execute(plan);
         progress.finish();
         if outcome.cancelled || self.interrupts.count() > 0 {
             return Err(CliError::interrupted());

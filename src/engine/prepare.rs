@@ -10,6 +10,7 @@ use rcompose_runtime::request::ContainerRequest;
 use super::lower::{self, Facts, Relations, image_name, lower_among, lower_hook};
 use crate::diagnostic::Diagnostics;
 use crate::graph::{Dependence, Graph};
+use crate::model::build::Build;
 use crate::model::service::{Condition, NamespaceMode, NamespaceRef, NetworkMode};
 use crate::model::{Project, Service, ServiceName};
 use crate::plan::{Observed, Wanted, WantedImage, WantedNetwork, WantedService, WantedVolume};
@@ -111,6 +112,12 @@ fn wanted_service(
             named: service.image.is_some(),
             span: Some(span),
             buildable: service.build.is_some(),
+            built_from: service
+                .build
+                .iter()
+                .flat_map(Build::services)
+                .map(ServiceName::new)
+                .collect(),
             policy: service.pull_policy.clone(),
             platform: service.platform.clone(),
         },

@@ -32,6 +32,10 @@ pub struct Build {
     pub pull: bool,
     /// `additional_contexts:`.
     pub additional_contexts: IndexMap<String, String>,
+    /// `ssh:`, each `id` or `id=path`.
+    pub ssh: Vec<String>,
+    /// `platforms:`.
+    pub platforms: Vec<String>,
     /// `extra_hosts:`.
     pub extra_hosts: Vec<(String, String)>,
     /// `secrets:`: the id that `RUN --mount` knows it by, and its key.
@@ -40,4 +44,12 @@ pub struct Build {
     pub shm_size: Option<u64>,
     /// Where the key stands.
     pub span: Span,
+}
+
+impl Build {
+    /// Services whose images have to be there before this build: its contexts `service:NAME`.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        let contexts = self.additional_contexts.values();
+        contexts.filter_map(|place| place.strip_prefix("service:"))
+    }
 }

@@ -54,6 +54,7 @@ pub fn consistency(root: &Node, enabled: &BTreeSet<String>) -> Diagnostics {
         exclusive::check(name, &service, &mut findings);
     }
     findings.append(cycles(&dependencies(&file, enabled)));
+    findings.append(cycles(&contexts(&file)));
     exclusive::container_names(&file, enabled, &mut findings);
     resource::secrets(&file, &mut findings);
     findings
@@ -69,6 +70,28 @@ fn dependencies<'a>(file: &Fields<'a>, enabled: &BTreeSet<String>) -> IndexMap<(
             others.map(move |(other, dependency)| ((name, other), dependency.span()))
         })
         .collect()
+}
+
+/// Whose build takes the image of whom as a context.
+fn contexts<'a>(file: &Fields<'a>) -> IndexMap<(&'a str, &'a str), Span> {
+    let services: Vec<_> = file.members("services").collect();
+    let mut edges = IndexMap::new();
+    for (name, service) in &services {
+        let Some(build) = service.child("build") else {
+            continue;
+        };
+        let Some(contexts) = build.child("additional_contexts") else {
+            continue;
+        };
+        for (key, place) in build.pairs("additional_contexts") {
+            let other = place.strip_prefix("service:");
+            let other = services.iter().find(|(known, _)| Some(*known) == other);
+            if let Some((other, _)) = other {
+                edges.insert((*name, *other), contexts.value_span(&key));
+            }
+        }
+    }
+    edges
 }
 
 /// Warns about what is valid but hardly meant.

@@ -5,7 +5,7 @@
 
 use indexmap::IndexMap;
 
-use super::action::{Action, Plan, Reason};
+use super::action::{Action, Plan, Reason, StepId};
 use super::intent::{ImagePolicy, Up};
 use super::observed::Observed;
 use super::schedule::Schedule;
@@ -16,14 +16,18 @@ use crate::graph::Graph;
 use crate::model::ServiceName;
 use crate::model::service::PullPolicy;
 
-/// The steps that make every image of an `up` available, all independent of each other.
+/// The steps that make every image of an `up` available; a build waits for those that its contexts are.
 pub fn plan_images(wanted: &Wanted, graph: &Graph, observed: &Observed, up: &Up) -> Plan {
-    let mut due: IndexMap<String, (Action, Reason)> = IndexMap::new();
+    let mut due: Due = IndexMap::new();
+    let mut builds: Vec<ServiceName> = Vec::new();
     for name in selection(wanted, graph, up) {
         let image = &wanted.services[&name].image;
         let Some((action, reason)) = step(&name, image, observed, &up.images) else {
             continue;
         };
+        if matches!(action, Action::BuildImage { .. }) {
+            builds.push(name);
+        }
         match due.get_mut(&image.reference) {
             // Who builds an image knows it better than who only uses it.
             Some(known) if image.buildable => *known = (action, reason),
@@ -31,11 +35,59 @@ pub fn plan_images(wanted: &Wanted, graph: &Graph, observed: &Observed, up: &Up)
             None => drop(due.insert(image.reference.clone(), (action, reason))),
         }
     }
+    let image_of = |name: &ServiceName| Some(&wanted.services.get(name)?.image);
+    while let Some(name) = builds.pop() {
+        for other in image_of(&name).into_iter().flat_map(|image| &image.built_from) {
+            let Some(image) = image_of(other).filter(|image| !due.contains_key(&image.reference)) else {
+                continue;
+            };
+            if let Some(found) = step(other, image, observed, &up.images) {
+                due.insert(image.reference.clone(), found);
+                builds.push(other.clone());
+            }
+        }
+    }
+    in_order(due, &|service| {
+        let before = image_of(service).into_iter().flat_map(|image| &image.built_from);
+        before
+            .filter_map(|other| Some(image_of(other)?.reference.clone()))
+            .collect()
+    })
+}
+
+/// What is to be done for each reference, and why.
+pub type Due = IndexMap<String, (Action, Reason)>;
+
+/// The steps, each build after those for the references that `before` names.
+pub fn in_order(mut due: Due, before: &dyn Fn(&ServiceName) -> Vec<String>) -> Plan {
     let mut schedule = Schedule::default();
-    for (action, reason) in due.into_values() {
-        schedule.push(action, reason, Vec::new());
+    let mut done: IndexMap<String, StepId> = IndexMap::new();
+    while let Some(reference) = due.keys().next().cloned() {
+        place(&reference, &mut due, before, &mut schedule, &mut done);
     }
     schedule.finish(Diagnostics::new())
+}
+
+fn place(
+    reference: &str,
+    due: &mut Due,
+    before: &dyn Fn(&ServiceName) -> Vec<String>,
+    schedule: &mut Schedule,
+    done: &mut IndexMap<String, StepId>,
+) {
+    // Taken out first: a circle, which validation refuses, would end here all the same.
+    let Some((action, reason)) = due.shift_remove(reference) else {
+        return;
+    };
+    let mut after = Vec::new();
+    if let Action::BuildImage { service, .. } = &action {
+        for other in before(service) {
+            place(&other, due, before, schedule, done);
+            after.extend(done.get(&other).copied());
+        }
+    }
+    let step = schedule.push(action, reason, after);
+    done.insert(reference.to_owned(), step);
 }
 
 fn step(

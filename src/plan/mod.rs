@@ -18,7 +18,7 @@ mod wanted;
 pub use action::{Action, Container, OnFailure, Plan, Reason, Step, StepId};
 pub use check::check;
 pub use diff::changed_keys;
-pub use images::plan_images;
+pub use images::{Due, in_order, plan_images};
 pub use intent::{Down, ImagePolicy, Intent, Recreate, Remove, RemoveImages, Starts, Up};
 pub use observed::{ImageState, Observed};
 pub use wanted::{Wanted, WantedImage, WantedNetwork, WantedService, WantedVolume};

@@ -61,6 +61,8 @@ pub struct WantedImage {
     pub span: Option<Span>,
     /// The service can build it.
     pub buildable: bool,
+    /// Services whose images its build takes as contexts.
+    pub built_from: Vec<ServiceName>,
     /// When to pull.
     pub policy: PullPolicy,
     /// `os/arch[/variant]`.
@@ -107,6 +109,7 @@ impl Wanted {
                         named: container.image != format!("{project}-{}", container.service),
                         span: None,
                         buildable: false,
+                        built_from: Vec::new(),
                         policy: PullPolicy::Never,
                         platform: None,
                     },

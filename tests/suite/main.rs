@@ -41,6 +41,8 @@ mod round_trip;
 #[cfg(test)]
 mod runtime;
 #[cfg(test)]
+mod sources;
+#[cfg(test)]
 mod toml;
 #[cfg(test)]
 mod wordpress;

@@ -1,6 +1,7 @@
 //! In: a Dockerfile, its context and the store. Out: an image in the same store that containers run from.
 //! **Invariant:** nothing in a context or an image decides more than the content of its own layers.
 
+mod add_sources;
 mod builder;
 pub mod cache;
 mod cached_layer;
@@ -17,12 +18,15 @@ mod fingerprint;
 mod hash_index;
 mod identity;
 pub mod ignore;
+mod named;
 mod overlay;
+pub mod remote;
 mod request;
 mod run_mounts;
 mod run_step;
 mod scope;
 mod shell_pattern;
+pub mod ssh;
 pub mod stage;
 mod stage_outcome;
 mod stage_run;

@@ -24,7 +24,8 @@ use connection::Connection;
 pub use error::RegistryError;
 pub(crate) use error::{Failure, login_name};
 pub(crate) use fetch::FetchedManifest;
-pub(crate) use patience::backoff;
+pub(crate) use location::{next, origin};
+pub(crate) use patience::{ATTEMPTS, backoff, may_change, may_pass, until_next, wait};
 pub use proxy::Proxies;
 pub(crate) use upload::Outgoing;
 
@@ -126,7 +127,7 @@ impl<'a> Registry<'a> {
 
     /// Sleeps, but wakes up when cancelled.
     pub(crate) fn wait(&self, time: Duration) -> Result<(), RegistryError> {
-        patience::wait(self.cancel, time)
+        wait(self.cancel, time)
     }
 
     fn manifest_url(&self, connection: &Connection<'_>, name: &str) -> String {
@@ -137,6 +138,6 @@ impl<'a> Registry<'a> {
     }
 }
 
-fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+pub(crate) fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     headers.get(name)?.to_str().ok()
 }

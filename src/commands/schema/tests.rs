@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 
-use super::super::{BuildOptions, LoadedProject, build_request};
+use rcompose_runtime::image_store::ImageStore;
+use rcompose_runtime::image_store::build::remote::{RemoteAccess, Sources};
+
+use super::super::{BuildOptions, LoadedProject, Surroundings, build_request};
 use crate::diagnostic::Diagnostics;
 use crate::engine::{prepare, read_inputs};
 use crate::model::schema::{Listed, keys};
@@ -73,11 +77,26 @@ fn behaviour(directory: &Path, file: &str) -> String {
     said += &without_places(&format!("{prepared:?}"));
     let watched = rules::prepare(&files.project, &|_| None);
     said += &without_places(&format!("{watched:?}"));
+    let store = tempfile::tempdir().unwrap();
+    let store = ImageStore::open(store.path()).unwrap();
+    let remote = RemoteAccess {
+        environment: vec![("SSH_AUTH_SOCK".to_owned(), "/agent".to_owned())],
+        ..RemoteAccess::default()
+    };
+    let cancel = AtomicBool::new(false);
+    let around = Surroundings {
+        files: &files,
+        options: &BuildOptions::default(),
+        remote: &remote,
+        sources: &Sources::new(&store, &remote, &cancel),
+        variable: &|_| None,
+        image_id: &|_| Ok(None),
+    };
     for service in files.project.services.values() {
         // Read by a foreground `up`.
         writeln!(said, "{} attach {}", service.name, service.attach).unwrap();
         if let Some(section) = &service.build {
-            let request = build_request(&files, service, section, &BuildOptions::default(), &|_| None);
+            let request = build_request(&around, service, section);
             // Read where the request is carried out.
             writeln!(said, "{request:?} pull {} tags {:?}", section.pull, section.tags).unwrap();
         }

@@ -28,6 +28,8 @@ pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Build {
         },
         pull: fields.flag("pull"),
         additional_contexts: fields.pairs("additional_contexts"),
+        ssh: fields.texts("ssh"),
+        platforms: fields.texts("platforms"),
         extra_hosts: fields.hosts("extra_hosts"),
         secrets: fields
             .items("secrets")

@@ -299,6 +299,7 @@ impl Imaginary {
                 named: true,
                 span: None,
                 buildable: false,
+                built_from: Vec::new(),
                 policy: PullPolicy::Missing,
                 platform: None,
             },

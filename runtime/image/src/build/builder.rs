@@ -31,7 +31,7 @@ pub(super) struct Build<'a> {
     find_image: FindImage<'a>,
     pub(super) runner: &'a dyn StepRunner,
     pub(super) events: &'a (dyn Fn(BuildEvent) + Sync),
-    cancel: &'a AtomicBool,
+    pub(super) cancel: &'a AtomicBool,
     pub(super) cache: BuildCache<'a>,
     /// Of the files of the context.
     pub(super) index: HashIndex,
@@ -98,7 +98,10 @@ pub fn build(
         .iter()
         .map(|stage| build.base_name(&stage.from.image, stage.line))
         .collect::<Result<_, _>>()?;
-    let needed = build.stages.needed(target, &|index| build.bases[index].clone());
+    let replaced = |index: usize| build.replaces(build.stages.stages[index].from.name.as_deref());
+    let needed = build
+        .stages
+        .needed(target, &|index| build.bases[index].clone(), &replaced);
     build.stages_beside_each_other(&needed);
     build.index.save();
     let failure = build

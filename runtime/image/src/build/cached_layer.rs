@@ -7,8 +7,10 @@ use std::path::PathBuf;
 use super::builder::Build;
 use super::cache::Record;
 use super::dockerfile::Located;
+use super::ignore::PatternList;
+use super::named::Named;
 use super::overlay::Tree;
-use super::request::{BuildError, BuildEvent, NamedContext};
+use super::request::{BuildError, BuildEvent};
 use super::stage_state::{LayerDirectories, StageState};
 use super::written::not_after;
 use crate::digest::Digest;
@@ -39,6 +41,8 @@ pub(super) struct SourceTree {
     pub(super) tree: Tree,
     /// What it is made of; none for a directory of the host.
     pub(super) layers: Option<Vec<Digest>>,
+    /// Of a directory of this host: what is left out; its owners mean nothing in an image.
+    pub(super) ignore: Option<PatternList>,
 }
 
 impl Build<'_> {
@@ -136,18 +140,19 @@ impl Build<'_> {
                 .ok_or_else(|| format!("stage `{name}` was not built"))?
                 .layers
         } else {
-            let reference = match self.request.contexts.get(name) {
-                Some(NamedContext::Directory(path)) => {
+            match self.named(name)? {
+                Some(Named::Directory(path, ignore)) => {
                     return Ok(SourceTree {
-                        lower: vec![path.clone()],
-                        tree: Tree::directory(path).map_err(unreadable)?,
+                        tree: Tree::directory(&path).map_err(unreadable)?,
+                        lower: vec![path],
                         layers: None,
+                        ignore: Some(ignore),
                     });
                 }
-                Some(NamedContext::Image(image)) => image.as_str(),
-                None => name,
-            };
-            self.image(reference)?.diff_ids
+                Some(Named::Image(image)) => image.diff_ids,
+                Some(Named::Nothing) => Vec::new(),
+                None => self.image(name)?.diff_ids,
+            }
         };
         if layers.is_empty() {
             return Err(format!("`{name}` has no files"));
@@ -158,6 +163,7 @@ impl Build<'_> {
             lower,
             tree,
             layers: Some(layers),
+            ignore: None,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 
 use rustix::fs::OFlags;
 
+use super::add_sources::{fetch, is_remote};
 use super::builder::{Build, at_line};
 use super::cached_layer::{At, Keys};
 use super::copy::{Copying, clean, is_directory, write_file};
@@ -29,7 +30,9 @@ struct Meant {
 
 impl Meant {
     fn of(state: &StageState, copy: &Copy, is_add: bool) -> Result<Self, String> {
-        refuse_remote(&copy.sources, is_add)?;
+        if let Some(source) = copy.sources.iter().find(|source| !is_add && is_remote(source)) {
+            return Err(format!("COPY takes no URL: write `ADD {source}`"));
+        }
         let written = &copy.destination;
         let directory = written.ends_with('/') || written == "." || written.ends_with("/.");
         Ok(Self {
@@ -42,13 +45,10 @@ impl Meant {
     }
 
     /// Everything the result depends on but the content of the sources.
-    fn key(&self, state: &StageState, copy: &Copy, is_add: bool, from_context: bool) -> StepKey {
+    fn key(&self, state: &StageState, copy: &Copy, is_add: bool, keep_owner: bool) -> StepKey {
         let mut key = StepKey::new(if is_add { "add 2" } else { "copy 2" });
         key.layers(&state.layers);
-        let rest = format!(
-            "{:?} {:?} {} {from_context}",
-            self.mode, copy.unpack, copy.parents
-        );
+        let rest = format!("{:?} {:?} {} {keep_owner}", self.mode, copy.unpack, copy.parents);
         for part in [
             self.destination.as_str(),
             copy.chown.as_deref().unwrap_or_default(),
@@ -73,43 +73,34 @@ pub(super) fn copy(
 ) -> Result<(), BuildError> {
     let failed = |message: String| at_line(build.request, at.located.first_line, message);
     let words = Meant::of(state, copy, is_add).map_err(failed)?;
-    let context = build.request.context.as_path();
-    let (from, layers) = match &copy.from {
-        Some(name) => {
-            let source = build.source_tree(name, at.stage).map_err(failed)?;
-            (source.tree, source.layers)
-        }
-        None => {
-            let unreadable = |error| {
-                failed(format!(
-                    "cannot open the build context {}: {error}",
-                    context.display()
-                ))
-            };
-            (Tree::directory(context).map_err(unreadable)?, None)
-        }
+    let from = match &copy.from {
+        Some(name) => build.source_tree(name, at.stage).map_err(failed)?,
+        None => build.context_tree().map_err(failed)?,
     };
-    let from_context = copy
-        .from
-        .as_ref()
-        .is_none_or(|name| build.request.contexts.contains_key(name));
+    let keep_owner = from.ignore.is_none() || copy.from.is_none() && build.request.context_keeps_owners;
+    let (local, remote) = fetch(build, copy, &words.destination).map_err(failed)?;
     let copying = |owner| Copying {
-        from: &from,
-        ignore: copy.from.is_none().then_some(&build.ignore),
+        from: &from.tree,
+        ignore: from.ignore.as_ref(),
         exclude: &words.exclude,
-        sources: &copy.sources,
+        sources: &local,
         destination: &words.destination,
         parents: copy.parents,
         manner: Manner {
             owner,
-            keep_owner: !from_context,
+            keep_owner,
             mode: words.mode,
         },
     };
-    let key = words.key(state, copy, is_add, from_context);
-    let quick = layers.map(|layers| {
+    let manner = |owner| Manner {
+        owner,
+        keep_owner: false,
+        mode: words.mode,
+    };
+    let key = words.key(state, copy, is_add, keep_owner);
+    let quick = from.layers.as_ref().map(|layers| {
         let mut key = key.clone();
-        key.layers(&layers);
+        key.layers(layers);
         key.list(&copy.sources);
         key.list(&copy.exclude);
         key.finish()
@@ -120,6 +111,10 @@ pub(super) fn copy(
         content: &|| {
             let mut key = key.clone();
             key.word(copying(None).fingerprint(index).map_err(failed)?.as_bytes());
+            for source in &remote {
+                let copying = source.copying(&words.exclude, &words.destination, manner(None));
+                key.word(copying.fingerprint(None).map_err(failed)?.as_bytes());
+            }
             Ok(key.finish())
         },
     };
@@ -144,7 +139,7 @@ pub(super) fn copy(
             for source in plain.sources {
                 let may_unpack = is_add && copy.unpack != Some(false);
                 if !may_unpack
-                    || !unpack_archive(build, &from, source, &into, &words.destination, owner)
+                    || !unpack_archive(build, &from.tree, source, &into, &words.destination, owner)
                         .map_err(failed)?
                 {
                     rest.push(source.clone());
@@ -154,6 +149,10 @@ pub(super) fn copy(
             if !rest.is_empty() {
                 plain.copy(&into).map_err(failed)?;
             }
+            for source in &remote {
+                let copying = source.copying(&words.exclude, &words.destination, manner(owner));
+                source.add(build, &copying, &into).map_err(failed)?;
+            }
             for heredoc in &copy.heredocs {
                 let content = heredoc.content.as_bytes();
                 write_file(&into, &words.destination, &heredoc.name, content, &plain.manner)
@@ -162,21 +161,6 @@ pub(super) fn copy(
             Ok(())
         },
     )
-}
-
-fn refuse_remote(sources: &[String], is_add: bool) -> Result<(), String> {
-    let remote = |source: &&String| {
-        ["http://", "https://", "git@", "git://", "ssh://"]
-            .iter()
-            .any(|scheme| source.starts_with(scheme))
-    };
-    match sources.iter().find(remote) {
-        Some(source) if is_add => Err(format!(
-            "ADD of a remote source is not supported: fetch `{source}` in a RUN step"
-        )),
-        Some(source) => Err(format!("COPY takes no URL: `{source}`")),
-        None => Ok(()),
-    }
 }
 
 fn octal(text: &str) -> Result<u32, String> {

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::remote::{ContextPlace, LayoutPlace, RemoteAccess};
+use super::ssh::SshSources;
 use crate::error::ImageError;
 use crate::image::Image;
 
@@ -15,6 +17,8 @@ pub struct BuildRequest {
     pub context: PathBuf,
     /// Text of the Dockerfile.
     pub dockerfile: String,
+    /// Files of the context keep their owners: it was fetched, and no user of this host made it.
+    pub context_keeps_owners: bool,
     /// Its path, for messages.
     pub dockerfile_name: String,
     /// Text of the `.dockerignore` that holds.
@@ -32,7 +36,7 @@ pub struct BuildRequest {
     /// Seconds since 1970: the time of the image, and the latest time of a file in its layers (reproducible-builds.org,
     /// `SOURCE_DATE_EPOCH`); none is now.
     pub source_date_epoch: Option<i64>,
-    /// Further contexts by name: directories, or images.
+    /// Further contexts by name.
     pub contexts: BTreeMap<String, NamedContext>,
     /// Lines of `/etc/hosts` in RUN: name and address.
     pub extra_hosts: Vec<(String, String)>,
@@ -42,6 +46,10 @@ pub struct BuildRequest {
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// Bytes of `/dev/shm` in RUN.
     pub shm_size: Option<u64>,
+    /// What elsewhere is reached with.
+    pub remote: RemoteAccess,
+    /// Agents and keys of `RUN --mount=type=ssh`, by id.
+    pub ssh: SshSources,
 }
 
 /// A context besides the main one.
@@ -49,8 +57,12 @@ pub struct BuildRequest {
 pub enum NamedContext {
     /// An absolute directory.
     Directory(PathBuf),
-    /// An image, by reference.
+    /// An image, by reference; `scratch` is none.
     Image(String),
+    /// A repository, or a file on the web.
+    Elsewhere(ContextPlace),
+    /// An image of an OCI layout on this host.
+    Layout(LayoutPlace),
 }
 
 /// What happens during a build.

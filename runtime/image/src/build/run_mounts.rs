@@ -6,11 +6,13 @@ use std::fs;
 use rustix::fs::OFlags;
 
 use super::builder::Build;
-use super::copy::{Copying, clean};
+use super::cached_layer::SourceTree;
+use super::copy::{Copying, clean, is_directory};
 use super::destination::Destination;
 use super::dockerfile::{Mount, MountKind};
 use super::ignore::PatternList;
 use super::overlay::Tree;
+use super::ssh;
 use super::step::{StepMount, StepMountSource};
 use super::step_key::StepKey;
 use super::transfer::Manner;
@@ -28,6 +30,7 @@ pub(super) struct Prepared {
 enum Held {
     Scratch { _directory: PreparedLayer },
     Lock { _file: fs::File },
+    Ssh { _agent: ssh::Held },
 }
 
 /// What a bind mount shows is read by the command, so it counts.
@@ -46,6 +49,13 @@ pub(super) fn bind_fingerprint(build: &Build<'_>, mount: &Mount, stage: usize) -
     with_source(build, mount, stage, &mut |copying| copying.fingerprint(index))
 }
 
+fn source_of(build: &Build<'_>, mount: &Mount, stage: usize) -> Result<SourceTree, String> {
+    match &mount.from {
+        Some(name) => build.source_tree(name, stage),
+        None => build.context_tree(),
+    }
+}
+
 /// Calls back with what a bind mount copies.
 fn with_source(
     build: &Build<'_>,
@@ -53,16 +63,12 @@ fn with_source(
     stage: usize,
     call: &mut dyn FnMut(&Copying<'_>) -> Result<String, String>,
 ) -> Result<String, String> {
-    let tree = match &mount.from {
-        Some(name) => build.source_tree(name, stage)?.tree,
-        None => Tree::directory(&build.request.context)
-            .map_err(|error| format!("cannot open the build context: {error}"))?,
-    };
+    let from = source_of(build, mount, stage)?;
     let exclude = PatternList::default();
     let sources = [mount.source.clone().unwrap_or_else(|| ".".to_owned())];
     call(&Copying {
-        from: &tree,
-        ignore: mount.from.is_none().then_some(&build.ignore),
+        from: &from.tree,
+        ignore: from.ignore.as_ref(),
         exclude: &exclude,
         sources: &sources,
         destination: "/",
@@ -85,6 +91,7 @@ pub(super) fn prepare(
         environment: Vec::new(),
         held: Vec::new(),
     };
+    let mut agents = 0;
     for mount in mounts {
         let target = || {
             let text = mount
@@ -106,9 +113,16 @@ pub(super) fn prepare(
             }
             MountKind::Secret => secret(build, mount, working_directory, &mut prepared)?,
             MountKind::Ssh => {
-                return Err(
-                    "RUN --mount=type=ssh is not supported: no agent is forwarded to builds".to_owned(),
-                );
+                let target = mount.target.is_some().then(target).transpose()?;
+                let (target, made) = ssh::mount(build, mount, agents, target)?;
+                if agents == 0 {
+                    prepared.environment.push(format!("SSH_AUTH_SOCK={target}"));
+                }
+                agents += 1;
+                if let Some((mount, held)) = made {
+                    prepared.mounts.push(mount);
+                    prepared.held.push(Held::Ssh { _agent: held });
+                }
             }
         }
     }
@@ -123,10 +137,10 @@ fn bind(
     prepared: &mut Prepared,
 ) -> Result<(), String> {
     let read_only = mount.read_only.unwrap_or(true);
-    if let Some(name) = &mount.from {
-        let lower = build.source_tree(name, stage)?.lower;
+    let from = source_of(build, mount, stage)?;
+    if from.ignore.is_none() {
         let path = format!("/{}", clean(mount.source.as_deref().unwrap_or("/")).display());
-        let source = StepMountSource::Layers(lower, path);
+        let source = StepMountSource::Layers(from.lower, path);
         prepared.mounts.push(StepMount {
             target,
             read_only,
@@ -141,7 +155,7 @@ fn bind(
         copying.copy(&into).map(|()| String::new())
     })?;
     let source = clean(mount.source.as_deref().unwrap_or("."));
-    let single = build.request.context.join(&source).is_file();
+    let single = !is_directory(&from.tree, &source);
     let path = if single {
         scratch.path().join(source.file_name().unwrap_or_default())
     } else {

@@ -76,12 +76,18 @@ impl Stages {
         })
     }
 
-    /// The stages that the target needs, itself last, in order. `base` tells the expanded image name of a stage.
-    pub fn needed(&self, target: usize, base: &dyn Fn(usize) -> String) -> Vec<usize> {
+    /// The stages that the target needs, itself last, in order. `base` tells the expanded image name of a stage,
+    /// `replaced` whether a named context stands for it, so that it needs nothing.
+    pub fn needed(
+        &self,
+        target: usize,
+        base: &dyn Fn(usize) -> String,
+        replaced: &dyn Fn(usize) -> bool,
+    ) -> Vec<usize> {
         let mut needed = vec![false; self.stages.len()];
         let mut open = vec![target];
         while let Some(index) = open.pop() {
-            if std::mem::replace(&mut needed[index], true) {
+            if std::mem::replace(&mut needed[index], true) || replaced(index) {
                 continue;
             }
             let based_on = self.find(&base(index), index, false);
@@ -151,8 +157,10 @@ mod tests {
         let text = "ARG V=1\nFROM a AS base\nFROM b AS unused\nFROM base AS tools\nRUN x\nFROM scratch\nCOPY --from=Tools /a /\nRUN --mount=from=0 x\n";
         let stages = Stages::of(&parse(text).expect("parses"));
         let base = |index: usize| stages.stages[index].from.image.clone();
-        assert_eq!(stages.needed(3, &base), [0, 2, 3]);
-        assert_eq!(stages.needed(0, &base), [0]);
+        assert_eq!(stages.needed(3, &base, &|_| false), [0, 2, 3]);
+        assert_eq!(stages.needed(0, &base, &|_| false), [0]);
+        assert_eq!(stages.needed(3, &base, &|index| index == 2), [0, 2, 3]);
+        assert_eq!(stages.needed(2, &base, &|index| index == 2), [2]);
         assert_eq!(stages.global_arguments, [("V".to_owned(), Some("1".to_owned()))]);
         assert_eq!(stages.target(Some("BASE")), Ok(0));
         assert!(stages.target(Some("0")).is_err(), "a numeric target is refused");
@@ -160,7 +168,7 @@ mod tests {
         let stages = Stages::of(&parse(text).expect("parses"));
         let base = |index: usize| stages.stages[index].from.image.clone();
         assert_eq!(
-            stages.needed(2, &base),
+            stages.needed(2, &base, &|_| false),
             [0, 1, 2],
             "what a trigger copies from is needed"
         );

@@ -7,12 +7,12 @@ use super::builder::{Build, at_line};
 use super::cached_layer::At;
 use super::dockerfile::{Instruction, Located, parse_trigger};
 use super::expand::expand;
-use super::request::{BuildError, BuildEvent, NamedContext};
+use super::named::Named;
+use super::request::{BuildError, BuildEvent};
 use super::stage_state::StageState;
 use super::substitute::substitute;
 use super::{configure, copy_step, created_by, run_step, workdir_step};
-use crate::image_config::ImageDocument;
-use crate::platform::Platform;
+use crate::image::Image;
 
 impl Build<'_> {
     /// Builds a stage from its base to its last step.
@@ -22,6 +22,11 @@ impl Build<'_> {
             Some(name) => name.clone(),
             None => format!("stage-{index}"),
         };
+        if self.replaces(stage.from.name.as_deref()) {
+            let failed = |message: String| at_line(self.request, stage.line, message);
+            let named = self.named(&name).map_err(failed)?;
+            return self.named_as_base(named.unwrap_or(Named::Nothing), stage.line);
+        }
         let base = &self.bases[index];
         let number = self.next_number();
         let start = Instant::now();
@@ -96,24 +101,19 @@ impl Build<'_> {
             return Ok(state.inherit());
         }
         if name.eq_ignore_ascii_case("scratch") {
-            return Ok(scratch());
+            return Ok(StageState::nothing());
         }
-        let name = match self.request.contexts.get(name) {
-            Some(NamedContext::Image(image)) => image,
-            Some(NamedContext::Directory(_)) => {
-                return Err(at_line(
-                    self.request,
-                    line,
-                    format!("the context `{name}` is a directory, and no image to start from"),
-                ));
-            }
-            None => name,
-        };
-        let image = self
-            .image(name)
-            .map_err(|message| at_line(self.request, line, message))?;
+        let failed = |message: String| at_line(self.request, line, message);
+        match self.named(name).map_err(failed)? {
+            Some(named) => self.named_as_base(named, line),
+            None => self.image_as_base(&self.image(name).map_err(failed)?),
+        }
+    }
+
+    /// A stage that is an image so far.
+    pub(super) fn image_as_base(&self, image: &Image) -> Result<StageState, BuildError> {
         let document = self.store.document(&image.id)?;
-        Ok(StageState::new(image.diff_ids, document))
+        Ok(StageState::new(image.diff_ids.clone(), document))
     }
 
     fn step(&self, state: &mut StageState, at: At<'_>) -> Result<(), BuildError> {
@@ -174,16 +174,4 @@ fn is_shown(instruction: &Instruction) -> bool {
         instruction,
         Instruction::Run(_) | Instruction::Copy(_) | Instruction::Add(_) | Instruction::Workdir(_)
     )
-}
-
-fn scratch() -> StageState {
-    let host = Platform::host();
-    let mut document = ImageDocument {
-        architecture: host.architecture,
-        os: host.os,
-        variant: host.variant,
-        ..ImageDocument::default()
-    };
-    "/".clone_into(&mut document.config.working_dir);
-    StageState::new(Vec::new(), document)
 }

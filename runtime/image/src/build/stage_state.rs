@@ -11,6 +11,7 @@ use super::workdir_step::absolute;
 use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::image_config::{History, ImageDocument};
+use crate::platform::Platform;
 use crate::store::{ImageStore, PreparedLayer};
 
 /// A stage so far.
@@ -42,6 +43,19 @@ impl StageState {
             document,
             command_set: false,
         }
+    }
+
+    /// `FROM scratch`
+    pub(super) fn nothing() -> Self {
+        let host = Platform::host();
+        let mut document = ImageDocument {
+            architecture: host.architecture,
+            os: host.os,
+            variant: host.variant,
+            ..ImageDocument::default()
+        };
+        "/".clone_into(&mut document.config.working_dir);
+        Self::new(Vec::new(), document)
     }
 
     /// Notes an instruction that changed the configuration only.

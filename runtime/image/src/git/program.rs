@@ -110,13 +110,33 @@ impl<'a> Git<'a> {
         }
     }
 
+    /// The commit that was checked out.
+    pub fn head(&self, directory: &Path) -> Result<String, String> {
+        let (status, head) = self.run(directory, &["rev-parse", "HEAD"])?;
+        if status.success() {
+            Ok(head.trim().to_owned())
+        } else {
+            Err(said(&head))
+        }
+    }
+
+    /// Calls where it was fetched from `origin`, as a clone does.
+    pub fn name_remote(&self, directory: &Path, url: &str) -> Result<(), String> {
+        let (status, text) = self.run(directory, &["remote", "add", "--", "origin", url])?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(said(&text))
+        }
+    }
+
     /// Whether what was checked out is this commit.
     pub fn expect(&self, directory: &Path, commit: &str) -> Result<(), String> {
-        let (_, head) = self.run(directory, &["rev-parse", "HEAD"])?;
+        let head = self.head(directory)?;
         if head.starts_with(&commit.to_ascii_lowercase()) {
             return Ok(());
         }
-        Err(format!("it is at commit {}, not {commit}", head.trim()))
+        Err(format!("it is at commit {head}, not {commit}"))
     }
 
     /// One call; its output and complaints together.

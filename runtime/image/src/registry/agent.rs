@@ -29,7 +29,7 @@ pub(crate) struct Agents {
 }
 
 impl Agents {
-    pub(super) fn new(proxies: &Proxies) -> Self {
+    pub(crate) fn new(proxies: &Proxies) -> Self {
         Self {
             proxies: proxies.clone(),
             direct: OnceLock::new(),
@@ -54,7 +54,7 @@ impl Agents {
     }
 
     /// Breaks every connection.
-    pub(super) fn shut_down(&self) {
+    pub(crate) fn shut_down(&self) {
         for agent in [&self.direct, &self.http, &self.https] {
             if let Some(agent) = agent.get() {
                 agent.clone().shutdown();

@@ -6,7 +6,7 @@ use super::RegistryError;
 use crate::configuration::authority;
 
 /// Scheme, host and port: where a secret may go.
-pub(super) fn origin(url: &str) -> (bool, String) {
+pub(crate) fn origin(url: &str) -> (bool, String) {
     let is_https = url.starts_with("https://");
     let authority = authority(url).to_ascii_lowercase();
     let authority = authority.rsplit('@').next().unwrap_or_default().to_owned();
@@ -21,7 +21,7 @@ pub(super) fn origin(url: &str) -> (bool, String) {
 }
 
 /// Where `location`, given by an answer from `base`, leads; never from https to http, and never nowhere.
-pub(super) fn next(base: &str, location: &str) -> Result<String, RegistryError> {
+pub(crate) fn next(base: &str, location: &str) -> Result<String, RegistryError> {
     let next = absolute(base, location);
     if location.is_empty()
         || base.starts_with("https://") && !next.starts_with("https://")

@@ -12,11 +12,11 @@ use ureq::http::{HeaderMap, StatusCode};
 use super::{RegistryError, header};
 
 /// How often one thing is tried.
-pub(super) const ATTEMPTS: u32 = 5;
+pub(crate) const ATTEMPTS: u32 = 5;
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
 /// Sleeps, but wakes up when cancelled.
-pub(super) fn wait(cancel: &AtomicBool, time: Duration) -> Result<(), RegistryError> {
+pub(crate) fn wait(cancel: &AtomicBool, time: Duration) -> Result<(), RegistryError> {
     let end = Instant::now() + time;
     while Instant::now() < end {
         if cancel.load(Ordering::Relaxed) {
@@ -36,7 +36,7 @@ pub(crate) fn backoff(attempt: u32) -> Duration {
 }
 
 /// How long to wait after an answer that may change: as long as it says, if anybody would.
-pub(super) fn until_next(headers: &HeaderMap, attempt: u32) -> Result<Duration, RegistryError> {
+pub(crate) fn until_next(headers: &HeaderMap, attempt: u32) -> Result<Duration, RegistryError> {
     let asked = header(headers, "retry-after").and_then(|text| retry_after(text, Timestamp::now()));
     let time = asked.unwrap_or_else(|| backoff(attempt));
     if time > LONGEST_WAIT {
@@ -58,13 +58,13 @@ fn retry_after(text: &str, now: Timestamp) -> Option<Duration> {
 }
 
 /// Answers that say something of the moment only (RFC 9110 §15.5.9, §15.6; RFC 6585 §4).
-pub(super) fn may_change(status: StatusCode) -> bool {
+pub(crate) fn may_change(status: StatusCode) -> bool {
     let is_final = matches!(status.as_u16(), 501 | 505);
     status.is_server_error() && !is_final || matches!(status.as_u16(), 408 | 425 | 429)
 }
 
 /// Whether trying again may help: not when nobody listens there, the host does not exist, or its certificate is wrong.
-pub(super) fn may_pass(error: &ureq::Error) -> bool {
+pub(crate) fn may_pass(error: &ureq::Error) -> bool {
     use std::io::ErrorKind::{ConnectionRefused, InvalidData};
     if let ureq::Error::Io(error) = error {
         return !matches!(error.kind(), ConnectionRefused | InvalidData);
