@@ -203,7 +203,7 @@ fn mistakes_point_into_the_dockerfile() {
     assert!(error("FROM scratch\nCOPPY a b\n").contains("did you mean `COPY`?"));
     assert!(error("FROM $BASE\n").contains("expands to nothing"));
     assert!(error("FROM nowhere\n").starts_with("Dockerfile:1: no image nowhere"));
-    assert!(error("FROM scratch\nADD http://a/b /\n").contains("not supported"));
+    assert!(error("FROM scratch\nCOPY http://a/b /\n").contains("takes no URL"));
     assert!(error("FROM scratch\nRUN --security=insecure x\n").contains("refused"));
 }
 
