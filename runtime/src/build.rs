@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::io::{self, PipeReader, Read, Write};
 use std::os::fd::AsFd;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rcompose_container::spec::{MountSource, MountSpec};
@@ -34,21 +35,33 @@ const BETWEEN_QUESTIONS: Timespec = Timespec {
     tv_nsec: 50_000_000,
 };
 
-/// Runs steps of builds. Its network goes with it.
+/// Steps whose containers are removed together: taking an address back makes the kernel wait for a grace period, as long as a short
+/// step takes.
+const REMOVED_TOGETHER: usize = 32;
+
+/// Runs steps of builds. Its network and what is left of its containers go with it.
 #[derive(Debug)]
 pub struct BuildRunner<'runtime> {
     runtime: &'runtime LocalRuntime,
+    /// Containers that have ended.
+    ended: Mutex<Vec<String>>,
 }
 
 impl LocalRuntime {
     /// What runs the steps of a build on this host.
     pub fn build_runner(&self) -> BuildRunner<'_> {
-        BuildRunner { runtime: self }
+        BuildRunner {
+            runtime: self,
+            ended: Mutex::new(Vec::new()),
+        }
     }
 }
 
 impl Drop for BuildRunner<'_> {
     fn drop(&mut self) {
+        let ended = std::mem::take(self.ended.get_mut().unwrap_or_else(PoisonError::into_inner));
+        // What cannot be removed is repaired by the next command, like what a killed build left.
+        let _repaired_later = self.remove(&ended);
         // Another build may be using it.
         let _in_use = self.runtime.remove_network(PROJECT);
     }
@@ -72,7 +85,7 @@ impl StepRunner for BuildRunner<'_> {
         };
         let id = self.make(step).map_err(story)?;
         let ran = self.run_to_end(&id, step, output, stopped);
-        let removed = self.remove(&id);
+        let removed = self.retire(id);
         let code = ran.map_err(story)?;
         removed.map_err(story)?;
         Ok(code)
@@ -179,10 +192,26 @@ impl BuildRunner<'_> {
         session.wait(None)
     }
 
-    fn remove(&self, id: &str) -> Result<(), RuntimeError> {
-        self.runtime.stop(id, &at_once())?;
-        self.runtime.unwire(&[id.to_owned()])?;
-        self.runtime.remove_container(id, true)
+    /// The container has done its work; it is removed with others.
+    fn retire(&self, id: String) -> Result<(), RuntimeError> {
+        self.runtime.stop(&id, &at_once())?;
+        let due = {
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.push(id);
+            if ended.len() < REMOVED_TOGETHER {
+                return Ok(());
+            }
+            std::mem::take(&mut *ended)
+        };
+        self.remove(&due)
+    }
+
+    fn remove(&self, ids: &[String]) -> Result<(), RuntimeError> {
+        self.runtime.unwire(ids)?;
+        for id in ids {
+            self.runtime.remove_container(id, true)?;
+        }
+        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ use super::project::LoadedProject;
 use crate::engine::ImageError;
 use crate::engine::lower::image_name;
 use crate::model::build::Build;
+use crate::model::build_cache::CachePlace;
 use crate::model::file_object::FileObjectSource;
 use crate::model::{Project, Service};
 
@@ -81,6 +82,10 @@ pub fn build_request(
         target: section.target.clone(),
         labels: labels(&files.project, service, section),
         no_cache: section.no_cache || options.no_cache,
+        inline_cache: section
+            .cache_to
+            .iter()
+            .any(|cache| cache.place == CachePlace::Inline),
         no_cache_filter: section.no_cache_filter.clone(),
         source_date_epoch: source_date_epoch(&arguments)?,
         arguments,

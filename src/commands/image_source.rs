@@ -17,6 +17,7 @@ use rcompose_runtime::image_store::{
     PushEvent, PushPhase, Pushed, Reference, pull, push,
 };
 
+use super::build_cache::Caches;
 use super::build_request::{BuildOptions, Surroundings, build_request};
 use super::build_story::Story;
 use super::context::Context;
@@ -215,27 +216,41 @@ impl ImageSource for StoreImages<'_> {
         };
         let runner = self.runtime()?.build_runner();
         let story = Story::new(service, events);
+        let caches = Caches {
+            store,
+            registries: self.configuration()?,
+            project: files.project.directory.as_std_path(),
+            cancel,
+        };
+        let warn = |message: String| {
+            events.emit(Event::Warning {
+                message: format!("build of {service}: {message}"),
+                help: None,
+            });
+        };
+        let imported = caches.import(&section.cache_from, &warn);
         let built = build(
             store,
             &request,
             &find,
+            &imported,
             &runner,
             &|event| story.tell(event),
             cancel,
         );
         story.end();
-        let image = match built {
-            Ok(image) => image,
+        let built = match built {
+            Ok(built) => built,
             // The engine knows a cancellation by the runtime's.
             Err(BuildError::Cancelled) => return Err("cancelled".into()),
             Err(error) => return Err(error.into()),
         };
         let name: Reference = reference.parse()?;
-        store.tag(&image.id, &name, None)?;
+        store.tag(&built.image.id, &name, None)?;
         for tag in &section.tags {
-            store.tag(&image.id, &tag.parse()?, None)?;
+            store.tag(&built.image.id, &tag.parse()?, None)?;
         }
-        Ok(())
+        caches.export(&built.steps, &section.cache_to, &warn)
     }
 
     fn push(&self, reference: &str, events: &dyn Events, cancel: &AtomicBool) -> Result<(), ImageError> {

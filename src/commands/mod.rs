@@ -4,6 +4,7 @@
 //! **Invariant:** a verb prints through `ui` and ends with a [`CliError`], whose kind is the exit code.
 
 mod attachment;
+mod build_cache;
 mod build_request;
 mod build_story;
 mod context;

@@ -3,6 +3,7 @@
 
 use indexmap::IndexMap;
 
+use super::build_cache::{CacheExport, CacheImport};
 use crate::source::span::Span;
 
 /// `build:` of a service.
@@ -26,6 +27,10 @@ pub struct Build {
     pub network: Option<String>,
     /// `no_cache:`.
     pub no_cache: bool,
+    /// `cache_from:`
+    pub cache_from: Vec<CacheImport>,
+    /// `cache_to:`
+    pub cache_to: Vec<CacheExport>,
     /// `no_cache_filter:` names of stages.
     pub no_cache_filter: Vec<String>,
     /// `pull:`.

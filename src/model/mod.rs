@@ -3,6 +3,7 @@
 //! diagnostic may point at keeps its span.
 
 pub mod build;
+pub mod build_cache;
 mod cast;
 pub mod checked;
 mod command_line;

@@ -41,6 +41,8 @@ mod round_trip;
 #[cfg(test)]
 mod runtime;
 #[cfg(test)]
+mod shared_cache;
+#[cfg(test)]
 mod sources;
 #[cfg(test)]
 mod toml;

@@ -9,7 +9,7 @@ mod output;
 mod save;
 
 pub use import::import;
-pub use load::{load, load_directory};
+pub use load::{DirectoryImage, load, load_directory};
 pub use output::Output;
 pub use save::save;
 

@@ -12,6 +12,7 @@ mod copy_step;
 mod created_by;
 mod destination;
 pub mod dockerfile;
+mod earlier_copy;
 pub mod expand;
 mod file_batch;
 mod fingerprint;
@@ -25,6 +26,7 @@ mod request;
 mod run_mounts;
 mod run_step;
 mod scope;
+mod shared_cache;
 mod shell_pattern;
 pub mod ssh;
 pub mod stage;
@@ -38,12 +40,12 @@ mod substitute;
 mod transfer;
 mod unpack_step;
 mod workdir_step;
-mod workers;
 mod written;
 
-pub use builder::build;
+pub use builder::{Built, build};
 pub use change::change;
 pub use request::{BuildError, BuildEvent, BuildRequest, FindImage, NamedContext};
+pub use shared_cache::{BringLayer, CacheMode, DoneStep, ImportedCache, cache_image};
 
 #[cfg(test)]
 mod tests;

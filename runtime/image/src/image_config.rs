@@ -47,6 +47,25 @@ pub struct ImageDocument {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub history: Vec<History>,
+    /// Steps of a build that gave these layers, for builds elsewhere (`cache_to: type=inline`).
+    #[serde(
+        default,
+        rename = "rcompose.buildcache",
+        deserialize_with = "null_is_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub build_cache: Vec<CachedStep>,
+}
+
+/// A step of a build whose result is a layer of the image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CachedStep {
+    /// The digest of all that it depends on.
+    pub key: String,
+    /// Which layer, from 0, lowest first.
+    pub layer: usize,
+    /// When it was done, RFC 3339.
+    pub created: String,
 }
 
 impl ImageDocument {

@@ -1,7 +1,7 @@
 //! A layer's directory in, one canonical tar stream out: sorted, without host names, overlay's marks as OCI whiteouts.
 //! **Invariant:** the same tree gives the same bytes, on every host and at every time; no symbolic link is followed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -11,16 +11,19 @@ use rustix::fs::{
     AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, major, minor, openat2, readlinkat, statat,
 };
 use rustix::io::Errno;
-use sha2::{Digest as _, Sha256};
 use tar::{EntryType, Header};
 
 use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::unpack::{OPAQUE_WHITEOUT, WHITEOUT, is_whiteout};
 
+mod ahead;
 mod attributes;
+mod block_hasher;
 
+use ahead::{ReadFile, read_ahead};
 use attributes::{pax_record, xattrs};
+use block_hasher::BlockHasher;
 
 const BLOCK: usize = 512;
 const NAME: usize = 100;
@@ -33,9 +36,15 @@ pub fn write_layer_tar(directory: BorrowedFd<'_>, output: &mut dyn Write) -> Res
         written: 0,
         links: HashMap::new(),
         buffer: vec![0; 128 << 10],
+        ahead: VecDeque::new(),
     };
     let mut pending = vec![writer.item(Vec::new())?];
     while let Some(item) = pending.pop() {
+        if writer.ahead.is_empty() {
+            // The files up to the next directory are written next, in this order.
+            let next = std::iter::once(&item).chain(pending.iter().rev());
+            writer.ahead = read_ahead(directory, next);
+        }
         if FileType::from_raw_mode(item.stat.st_mode) == FileType::Directory {
             let opened = writer
                 .open(&item.path, OFlags::DIRECTORY)
@@ -47,6 +56,8 @@ pub fn write_layer_tar(directory: BorrowedFd<'_>, output: &mut dyn Write) -> Res
         } else {
             writer.leaf(&item)?;
         }
+        // A further name of a file is not written as a file.
+        drop(writer.ahead.pop_front_if(|file| file.path == item.path));
     }
     writer.put(&[0; 2 * BLOCK])?;
     Ok(writer.written)
@@ -54,19 +65,9 @@ pub fn write_layer_tar(directory: BorrowedFd<'_>, output: &mut dyn Write) -> Res
 
 /// The digest and length in bytes of the canonical tar of `directory`.
 pub fn layer_digest(directory: BorrowedFd<'_>) -> Result<(Digest, u64), ImageError> {
-    struct Hasher(Sha256);
-    impl Write for Hasher {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.update(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut hasher = Hasher(Sha256::new());
+    let mut hasher = BlockHasher::new();
     let length = write_layer_tar(directory, &mut hasher)?;
-    Ok((hasher.0.into(), length))
+    Ok((hasher.finish(), length))
 }
 
 /// Something of the tree; `path` is relative to its root and empty for the root itself.
@@ -82,6 +83,8 @@ struct LayerWriter<'a> {
     /// The first path of every file that has several.
     links: HashMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
+    /// Files that are written next.
+    ahead: VecDeque<ReadFile>,
 }
 
 impl LayerWriter<'_> {
@@ -96,22 +99,7 @@ impl LayerWriter<'_> {
     }
 
     fn open(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        let path = if path.is_empty() {
-            OsStr::new(".")
-        } else {
-            OsStr::from_bytes(path)
-        };
-        let resolve = ResolveFlags::BENEATH
-            | ResolveFlags::NO_SYMLINKS
-            | ResolveFlags::NO_MAGICLINKS
-            | ResolveFlags::NO_XDEV;
-        openat2(
-            self.root,
-            path,
-            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | flags,
-            Mode::empty(),
-            resolve,
-        )
+        open_in(self.root, path, flags)
     }
 
     fn directory(&mut self, item: &Item, opened: &OwnedFd) -> Result<(), ImageError> {
@@ -172,6 +160,12 @@ impl LayerWriter<'_> {
     }
 
     fn file(&mut self, path: &[u8], stat: &Stat) -> Result<(), ImageError> {
+        if let Some(file) = self.ahead.pop_front_if(|file| file.path == path) {
+            let size = file.content.len() as u64;
+            self.header(EntryType::Regular, path, b"", stat, size, &file.xattrs)?;
+            self.put(&file.content)?;
+            return self.pad(size);
+        }
         let opened = self.open(path, OFlags::NONBLOCK).map_err(failed("open", path))?;
         let (xattrs, _) = xattrs(&opened, path)?;
         let size = u64::try_from(stat.st_size).unwrap_or(0);
@@ -300,6 +294,25 @@ impl LayerWriter<'_> {
             .write_all(bytes)
             .map_err(|source| ImageError::Write { source })
     }
+}
+
+fn open_in(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let path = if path.is_empty() {
+        OsStr::new(".")
+    } else {
+        OsStr::from_bytes(path)
+    };
+    let resolve = ResolveFlags::BENEATH
+        | ResolveFlags::NO_SYMLINKS
+        | ResolveFlags::NO_MAGICLINKS
+        | ResolveFlags::NO_XDEV;
+    openat2(
+        root,
+        path,
+        OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | flags,
+        Mode::empty(),
+        resolve,
+    )
 }
 
 fn failed(action: &'static str, path: &[u8]) -> impl Fn(Errno) -> ImageError {

@@ -26,6 +26,7 @@ mod sample_tar;
 pub mod store;
 mod tar_stream;
 pub mod unpack;
+mod workers;
 
 pub use auth::AuthError;
 pub use configuration::{Configuration, ConfigurationError, RegistryConfiguration};
@@ -34,8 +35,8 @@ pub use error::ImageError;
 pub use image::Image;
 pub use image_config::{HealthCheck, History, ImageConfig, ImageDocument};
 pub use platform::{Platform, PlatformError};
-pub use pull::{PullError, PullEvent, PullPhase, pull};
-pub use push::{Delivery, PushError, PushEvent, PushPhase, Pushed, deliver, push};
+pub use pull::{Described, PullError, PullEvent, PullPhase, describe, pull, pull_layers};
+pub use push::{Delivery, PushError, PushEvent, PushPhase, Pushed, deliver, push, push_image};
 pub use reference::{Reference, ReferenceError};
 pub use registry::{Proxies, RegistryError};
 pub use store::{Collected, ImageStore, Layer, Lease, PreparedLayer, Removal};

@@ -21,6 +21,9 @@ use crate::registry::{Failure, FetchedManifest, Registry, RegistryError};
 use crate::store::ImageStore;
 
 mod layers;
+mod parts;
+
+pub use parts::{Described, describe, pull_layers};
 
 const CANCEL_POLL: Duration = Duration::from_millis(50);
 
@@ -101,22 +104,7 @@ pub fn pull(
 ) -> Result<Image, PullError> {
     let stop = AtomicBool::new(false);
     let outcome = pull_unless_stopped(store, configuration, reference, platform, events, cancel, &stop);
-    outcome.map_err(|problem| {
-        let image = reference.familiar();
-        match problem {
-            Problem::Registry(Failure {
-                error: RegistryError::Cancelled,
-                ..
-            })
-            | Problem::Store(ImageError::Cancelled) => PullError::Cancelled { image },
-            Problem::Registry(Failure { url, error }) => PullError::Registry {
-                image,
-                url,
-                source: Box::new(error),
-            },
-            Problem::Store(source) => PullError::Store { image, source },
-        }
-    })
+    outcome.map_err(|problem| problem.of(reference))
 }
 
 enum Problem {
@@ -125,6 +113,24 @@ enum Problem {
 }
 
 impl Problem {
+    /// The same as an error that names the image.
+    fn of(self, reference: &Reference) -> PullError {
+        let image = reference.familiar();
+        match self {
+            Self::Registry(Failure {
+                error: RegistryError::Cancelled,
+                ..
+            })
+            | Self::Store(ImageError::Cancelled) => PullError::Cancelled { image },
+            Self::Registry(Failure { url, error }) => PullError::Registry {
+                image,
+                url,
+                source: Box::new(error),
+            },
+            Self::Store(source) => PullError::Store { image, source },
+        }
+    }
+
     fn is_cancelled(&self) -> bool {
         matches!(
             self,
@@ -212,11 +218,7 @@ impl Pull<'_> {
     /// `_finished` ends the watcher when it is dropped.
     fn run(&self, present: Option<Image>, _finished: Sender<()>) -> Result<Image, Problem> {
         let expected = self.reference.digest();
-        let name = match (expected, self.reference.tag()) {
-            (Some(digest), _) => digest.to_string(),
-            (None, tag) => tag.unwrap_or("latest").to_owned(),
-        };
-        let top = self.registry.manifest(&name, expected)?;
+        let top = self.registry.manifest(&self.name(), expected)?;
         if let Some(image) = present.filter(|image| image.manifest == Some(top.digest)) {
             return Ok(image);
         }
@@ -238,6 +240,14 @@ impl Pull<'_> {
             references: vec![self.reference.clone()],
             ..image
         })
+    }
+
+    /// What the registry is asked for.
+    fn name(&self) -> String {
+        match (self.reference.digest(), self.reference.tag()) {
+            (Some(digest), _) => digest.to_string(),
+            (None, tag) => tag.unwrap_or("latest").to_owned(),
+        }
     }
 
     /// The manifest for the wanted platform.

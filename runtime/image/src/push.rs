@@ -142,6 +142,23 @@ pub fn push(
     Ok(pushed)
 }
 
+/// Brings an image to a registry under a name that it need not have here, as a cache of builds has none.
+pub fn push_image(
+    store: &ImageStore,
+    configuration: &Configuration,
+    image: &Image,
+    reference: &Reference,
+    cancel: &AtomicBool,
+) -> Result<Pushed, PushError> {
+    if reference.digest().is_some() {
+        let image = reference.familiar();
+        return Err(PushError::Pinned { image });
+    }
+    deliver(store, configuration, reference, &|_| (), cancel, |delivery| {
+        send(delivery, store, image, None)
+    })
+}
+
 /// A manifest as it came with an image.
 struct Original {
     media_type: String,

@@ -102,7 +102,15 @@ impl ImageStore {
                     .ok_or(ImageError::NoLayer { diff_id: *diff_id })?,
             );
         }
-        let id = self.put_blob(bytes)?;
+        let id = Digest::of(bytes);
+        if let Some(known) = self.image(&id)?
+            && known.manifest == manifest
+            && self.read_blob(&id)?.is_some()
+        {
+            // Whatever is on record is on the disk.
+            return Ok(known);
+        }
+        self.put_blob(bytes)?;
         self.make_durable(&layers)?;
         let image = Image {
             id,

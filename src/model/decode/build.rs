@@ -2,8 +2,9 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
 use super::unsupported;
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::build::Build;
+use crate::model::build_cache;
 use crate::model::fields::Fields;
 
 pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Build {
@@ -22,6 +23,8 @@ pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Build {
         tags: fields.texts("tags"),
         network: fields.owned("network"),
         no_cache: fields.flag("no_cache"),
+        cache_from: caches(fields, "cache_from", build_cache::import, findings),
+        cache_to: caches(fields, "cache_to", build_cache::export, findings),
         no_cache_filter: match fields.owned("no_cache_filter") {
             Some(stage) => vec![stage],
             None => fields.texts("no_cache_filter"),
@@ -41,4 +44,24 @@ pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Build {
         shm_size: fields.bytes("shm_size"),
         span: fields.span(),
     }
+}
+
+fn caches<T>(
+    fields: &Fields<'_>,
+    key: &'static str,
+    read: fn(&str) -> Result<T, String>,
+    findings: &mut Diagnostics,
+) -> Vec<T> {
+    let mut found = Vec::new();
+    for (index, (text, span)) in fields.spanned_texts(key).enumerate() {
+        match read(text) {
+            Ok(cache) => found.push(cache),
+            Err(problem) => {
+                let path = fields.path().key(key).index(index);
+                let message = format!("{path} is no cache of builds: `{text}`");
+                findings.push(Diagnostic::error("bad-value", message).at(span).help(problem));
+            }
+        }
+    }
+    found
 }

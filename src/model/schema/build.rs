@@ -22,8 +22,9 @@ pub(super) static BUILD: Object = Object {
         key("sbom", FlagOrText).within("`false`: no attestation is made"),
         key("ssh", Ssh),
         key("labels", Pairs(false)),
-        key("cache_from", Texts).ignored("the local layer cache is used"),
-        key("cache_to", Texts).ignored("the local layer cache is used"),
+        key("cache_from", Texts)
+            .within("registry and local caches, and images with their own steps on record"),
+        key("cache_to", Texts).within("type=registry, local and inline"),
         key("no_cache", Flag),
         key("no_cache_filter", TextOrTexts),
         key("additional_contexts", Pairs(false)),

@@ -46,6 +46,49 @@ pub fn load_directory(
     load_all(store, &Members::of_directory(directory)?, platform)
 }
 
+/// An image of a directory, of which single layers are wanted.
+#[derive(Debug)]
+pub struct DirectoryImage {
+    members: Members,
+    layers: Vec<String>,
+    /// Its configuration.
+    pub document: ImageDocument,
+}
+
+impl DirectoryImage {
+    /// The first image of an OCI layout.
+    pub fn open(directory: &Path) -> Result<Self, ImageError> {
+        let members = Members::of_directory(directory)?;
+        let described = describe(&members, None)?;
+        let first = described.into_iter().next().ok_or_else(|| ImageError::NoMember {
+            member: "image for this host".to_owned(),
+        })?;
+        let bytes = members.content(&first.config)?;
+        let document = serde_json::from_slice(&bytes).map_err(|source| ImageError::Member {
+            member: first.config,
+            source,
+        })?;
+        Ok(Self {
+            members,
+            layers: first.layers,
+            document,
+        })
+    }
+
+    /// Brings the layer with this index (from 0, lowest first) into the store.
+    pub fn load_layer(&self, store: &ImageStore, index: usize) -> Result<(), ImageError> {
+        let (Some(diff_id), Some(name)) = (self.document.rootfs.diff_ids.get(index), self.layers.get(index))
+        else {
+            return Err(ImageError::LayerCount {
+                layers: self.layers.len(),
+                diff_ids: self.document.rootfs.diff_ids.len(),
+            });
+        };
+        let _lease = store.lease()?;
+        load_layers(store, &self.members, &[*diff_id], std::slice::from_ref(name))
+    }
+}
+
 fn load_all(
     store: &ImageStore,
     members: &Members,

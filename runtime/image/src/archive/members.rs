@@ -20,6 +20,7 @@ const DEEPEST: usize = 3;
 /// The longest JSON document read from an archive: 8 MiB.
 const LONGEST_DOCUMENT: u64 = 8 << 20;
 
+#[derive(Debug)]
 enum Member {
     File(PathBuf),
     /// The name it leads to.
@@ -27,6 +28,7 @@ enum Member {
 }
 
 /// The files of an archive, by name.
+#[derive(Debug)]
 pub(super) struct Members {
     table: HashMap<String, Member>,
     /// Removed with the files when this is dropped.

@@ -14,6 +14,7 @@ use super::hash_index::HashIndex;
 use super::ignore::PatternList;
 use super::request::{BuildError, BuildEvent, BuildRequest, FindImage};
 use super::scope::Given;
+use super::shared_cache::{DoneStep, ImportedCache, on_record};
 use super::stage::Stages;
 use super::stage_outcome::StageOutcome;
 use super::stage_state::StageState;
@@ -45,9 +46,24 @@ pub(super) struct Build<'a> {
     outcomes: Vec<StageOutcome>,
     /// The first failure; the others stop.
     failure: Mutex<Option<BuildError>>,
+    /// Caches of builds elsewhere.
+    pub(super) imported: &'a [ImportedCache<'a>],
+    /// The result's stage and those it starts from.
+    pub(super) result: Vec<usize>,
+    /// What was done, or taken from a cache, with its stage.
+    pub(super) steps: Mutex<Vec<(usize, DoneStep)>>,
     failed: AtomicBool,
     images: Mutex<FoundImages>,
     numbers: AtomicUsize,
+}
+
+/// What a build has made.
+#[derive(Debug)]
+pub struct Built {
+    /// The image.
+    pub image: Image,
+    /// Its steps, in the order of the Dockerfile, for caches elsewhere.
+    pub steps: Vec<DoneStep>,
 }
 
 /// Builds an image. It has no name yet.
@@ -55,10 +71,11 @@ pub fn build(
     store: &ImageStore,
     request: &BuildRequest,
     find_image: FindImage<'_>,
+    imported: &[ImportedCache<'_>],
     runner: &dyn StepRunner,
     events: &(dyn Fn(BuildEvent) + Sync),
     cancel: &AtomicBool,
-) -> Result<Image, BuildError> {
+) -> Result<Built, BuildError> {
     let _lease = store.lease()?;
     let parsed = dockerfile::parse(&request.dockerfile)
         .map_err(|error| at_line(request, error.line, error.message))?;
@@ -83,6 +100,9 @@ pub fn build(
         stages,
         bases: Vec::new(),
         failure: Mutex::new(None),
+        imported,
+        result: Vec::new(),
+        steps: Mutex::new(Vec::new()),
         failed: AtomicBool::new(false),
         images: Mutex::new(BTreeMap::new()),
         numbers: AtomicUsize::new(0),
@@ -98,6 +118,7 @@ pub fn build(
         .iter()
         .map(|stage| build.base_name(&stage.from.image, stage.line))
         .collect::<Result<_, _>>()?;
+    build.result = build.stages.chain(target, &|index| build.bases[index].clone());
     let replaced = |index: usize| build.replaces(build.stages.stages[index].from.name.as_deref());
     let needed = build
         .stages
@@ -114,7 +135,16 @@ pub fn build(
     }
     let mut state = build.outcome(target).ok_or(BuildError::Cancelled)?;
     state.document.config.labels.extend(request.labels.clone());
-    Ok(store.put_image(&state.document, &state.layers)?)
+    let mut steps = build.steps.into_inner().unwrap_or_else(PoisonError::into_inner);
+    // Stages end in any order.
+    steps.sort_by_key(|(stage, _)| *stage);
+    let steps: Vec<DoneStep> = steps.into_iter().map(|(_, step)| step).collect();
+    if request.inline_cache {
+        let of_result = steps.iter().filter(|step| step.of_result);
+        state.document.build_cache = on_record(of_result, &state.layers);
+    }
+    let image = store.put_image(&state.document, &state.layers)?;
+    Ok(Built { image, steps })
 }
 
 /// A failure at a line of the Dockerfile.

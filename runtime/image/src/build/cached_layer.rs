@@ -3,6 +3,7 @@
 
 use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 use super::builder::Build;
 use super::cache::Record;
@@ -11,6 +12,7 @@ use super::ignore::PatternList;
 use super::named::Named;
 use super::overlay::Tree;
 use super::request::{BuildError, BuildEvent};
+use super::shared_cache::DoneStep;
 use super::stage_state::{LayerDirectories, StageState};
 use super::written::not_after;
 use crate::digest::Digest;
@@ -56,17 +58,19 @@ impl Build<'_> {
         work: &mut dyn FnMut(&LayerDirectories) -> Result<(), BuildError>,
     ) -> Result<(), BuildError> {
         let quick = keys.quick.as_deref();
-        let mut record = self.cached(quick, at.stage)?;
+        let mut record = self.cached(quick, at)?;
         let mut content = None;
         if record.is_none() {
             let key = content.insert((keys.content)()?);
-            record = self.cached(Some(key), at.stage)?;
+            record = self.cached(Some(key), at)?;
             if let (Some(record), Some(quick)) = (&record, quick) {
                 self.cache.put(quick, record)?;
             }
         }
+        let used: Vec<&str> = quick.into_iter().chain(content.as_deref()).collect();
         if let Some(record) = record {
             (self.events)(BuildEvent::Cached { number: at.number });
+            self.remember(at.stage, &used, &record);
             state.record(created_by, record.diff_id, Some(record.created));
             return Ok(());
         }
@@ -82,17 +86,51 @@ impl Build<'_> {
             diff_id: Some(layer.diff_id),
             created: self.now(),
         };
-        for key in quick.into_iter().chain(content.as_deref()) {
+        for key in &used {
             self.cache.put(key, &record)?;
         }
+        self.remember(at.stage, &used, &record);
         state.record(created_by, record.diff_id, Some(record.created));
         Ok(())
     }
 
-    fn cached(&self, key: Option<&str>, stage: usize) -> Result<Option<Record>, BuildError> {
-        match key {
-            Some(key) if !self.is_uncached(stage) => Ok(self.cache.get(key)?),
-            _ => Ok(None),
+    /// What was made for this key, here or by a build whose cache is used.
+    fn cached(&self, key: Option<&str>, at: At<'_>) -> Result<Option<Record>, BuildError> {
+        let Some(key) = key.filter(|_| !self.is_uncached(at.stage)) else {
+            return Ok(None);
+        };
+        if let Some(record) = self.cache.get(key)? {
+            return Ok(Some(record));
+        }
+        for cache in self.imported {
+            match cache.get(self.store, key) {
+                Ok(Some(record)) => {
+                    self.cache.put(key, &record)?;
+                    return Ok(Some(record));
+                }
+                Ok(None) => {}
+                // The step can be done here.
+                Err(message) => (self.events)(BuildEvent::Warning {
+                    line: at.located.first_line,
+                    message: format!("its cached layer cannot be had: {message}"),
+                }),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes a step for the caches that this build fills.
+    fn remember(&self, stage: usize, keys: &[&str], record: &Record) {
+        let Some(layer) = record.diff_id else { return };
+        let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        for key in keys {
+            let step = DoneStep {
+                key: (*key).to_owned(),
+                layer,
+                created: record.created.clone(),
+                of_result: self.result.contains(&stage),
+            };
+            steps.push((stage, step));
         }
     }
 

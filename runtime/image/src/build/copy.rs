@@ -12,6 +12,7 @@ use globset::GlobBuilder;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use super::destination::Destination;
+use super::earlier_copy::EarlierCopy;
 use super::fingerprint::Fingerprint;
 use super::hash_index::HashIndex;
 use super::ignore::PatternList;
@@ -35,6 +36,8 @@ pub(crate) struct Copying<'a> {
     pub(crate) parents: bool,
     /// Owners and modes.
     pub(crate) manner: Manner,
+    /// Files of an earlier layer that may be shared.
+    pub(crate) earlier: Option<&'a EarlierCopy<'a>>,
 }
 
 /// A source, found.
@@ -191,7 +194,7 @@ impl Copying<'_> {
         destination: &Path,
         named_directory: bool,
     ) -> io::Result<()> {
-        let transfer = Transfer::new(&self.manner, self.left_out(found));
+        let transfer = Transfer::new(&self.manner, self.left_out(found)).sharing(self.earlier);
         let destination = match (self.parents, found.directory) {
             (false, _) => destination.to_owned(),
             (true, true) => destination.join(&found.path),
@@ -367,6 +370,7 @@ mod tests {
                 destination,
                 parents: false,
                 manner,
+                earlier: None,
             };
             let fingerprint = copying.fingerprint(None)?;
             copying.copy(&into)?;

@@ -12,6 +12,7 @@ use super::copy::{Copying, clean, is_directory, write_file};
 use super::created_by::of_copy;
 use super::destination::Destination;
 use super::dockerfile::Copy;
+use super::earlier_copy::EarlierCopy;
 use super::ignore::PatternList;
 use super::overlay::Tree;
 use super::request::BuildError;
@@ -20,6 +21,7 @@ use super::step_key::StepKey;
 use super::transfer::Manner;
 use super::workdir_step::absolute;
 use super::{identity, unpack_step};
+use crate::digest::Digest;
 
 /// What the words of the instruction mean.
 struct Meant {
@@ -45,9 +47,9 @@ impl Meant {
     }
 
     /// Everything the result depends on but the content of the sources.
-    fn key(&self, state: &StageState, copy: &Copy, is_add: bool, keep_owner: bool) -> StepKey {
+    fn key(&self, layers: &[Digest], copy: &Copy, is_add: bool, keep_owner: bool) -> StepKey {
         let mut key = StepKey::new(if is_add { "add 2" } else { "copy 2" });
-        key.layers(&state.layers);
+        key.layers(layers);
         let rest = format!("{:?} {:?} {} {keep_owner}", self.mode, copy.unpack, copy.parents);
         for part in [
             self.destination.as_str(),
@@ -79,6 +81,7 @@ pub(super) fn copy(
     };
     let keep_owner = from.ignore.is_none() || copy.from.is_none() && build.request.context_keeps_owners;
     let (local, remote) = fetch(build, copy, &words.destination).map_err(failed)?;
+    let earlier = earlier_copy(build, &words, copy, is_add, keep_owner);
     let copying = |owner| Copying {
         from: &from.tree,
         ignore: from.ignore.as_ref(),
@@ -91,13 +94,14 @@ pub(super) fn copy(
             keep_owner,
             mode: words.mode,
         },
+        earlier: earlier.as_ref(),
     };
     let manner = |owner| Manner {
         owner,
         keep_owner: false,
         mode: words.mode,
     };
-    let key = words.key(state, copy, is_add, keep_owner);
+    let key = words.key(&state.layers, copy, is_add, keep_owner);
     let quick = from.layers.as_ref().map(|layers| {
         let mut key = key.clone();
         key.layers(layers);
@@ -160,7 +164,29 @@ pub(super) fn copy(
             }
             Ok(())
         },
-    )
+    )?;
+    if let (Some(earlier), Some(diff_id)) = (&earlier, state.layers.last()) {
+        earlier.save(diff_id);
+    }
+    Ok(())
+}
+
+/// What the same instruction made of the context before. Dated files are changed once they are made, so they are never shared.
+fn earlier_copy<'b>(
+    build: &'b Build<'_>,
+    words: &Meant,
+    copy: &Copy,
+    is_add: bool,
+    keep_owner: bool,
+) -> Option<EarlierCopy<'b>> {
+    if copy.from.is_some() || build.request.source_date_epoch.is_some() {
+        return None;
+    }
+    let mut name = words.key(&[], copy, is_add, keep_owner);
+    name.word(build.request.context.as_os_str().as_encoded_bytes());
+    name.list(&copy.sources);
+    name.list(&copy.exclude);
+    Some(EarlierCopy::of(build.store, &build.index, &name.finish()))
 }
 
 fn octal(text: &str) -> Result<u32, String> {

@@ -33,6 +33,8 @@ pub(crate) struct Destination {
 pub(crate) struct Place {
     pub(crate) upper: OwnedFd,
     pub(crate) lower: Option<OwnedFd>,
+    /// Where it is in the tree, relative to its root, without links.
+    pub(crate) path: PathBuf,
 }
 
 /// A directory on the way, with its name in the one before.
@@ -95,6 +97,7 @@ impl Destination {
         let mut place = Place {
             upper: self.upper.try_clone()?,
             lower: levels.next().and_then(|root| root.lower),
+            path: PathBuf::new(),
         };
         for level in levels {
             let upper = match level.upper {
@@ -104,6 +107,7 @@ impl Destination {
             place = Place {
                 upper,
                 lower: level.lower,
+                path: place.path.join(level.name),
             };
         }
         for name in missing {
@@ -200,6 +204,7 @@ impl Place {
         Ok(Self {
             upper: self.upper.try_clone()?,
             lower: self.lower.as_ref().map(OwnedFd::try_clone).transpose()?,
+            path: self.path.clone(),
         })
     }
 
@@ -209,12 +214,13 @@ impl Place {
             Some(lower) => open_directory(lower, name)?,
             None => None,
         };
+        let path = self.path.join(name);
         let mode = Mode::from_raw_mode(0o755);
         match rustix::fs::mkdirat(&self.upper, name, mode) {
             Ok(()) => {}
             Err(Errno::EXIST) => {
                 if let Some(upper) = open_directory(&self.upper, name)? {
-                    return Ok(Self { upper, lower });
+                    return Ok(Self { upper, lower, path });
                 }
                 rustix::fs::unlinkat(&self.upper, name, AtFlags::empty())?;
                 rustix::fs::mkdirat(&self.upper, name, mode)?;
@@ -222,7 +228,7 @@ impl Place {
             Err(errno) => return Err(errno.into()),
         }
         let upper = open_directory(&self.upper, name)?.ok_or(Errno::NOENT)?;
-        Ok(Self { upper, lower })
+        Ok(Self { upper, lower, path })
     }
 
     /// Whether something below would have to be replaced that is a directory: that is refused.
@@ -274,7 +280,11 @@ impl Place {
             modified: None,
         };
         attributes.apply(upper.as_fd())?;
-        Ok(Self { upper, lower: None })
+        Ok(Self {
+            upper,
+            lower: None,
+            path: self.path.join(name),
+        })
     }
 }
 

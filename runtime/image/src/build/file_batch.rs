@@ -12,9 +12,10 @@ use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::destination::Place;
+use super::earlier_copy::EarlierCopy;
 use super::transfer::Manner;
-use super::workers::by_all_processors;
 use super::written::{copy_content, copy_xattrs};
+use crate::workers::by_all_processors;
 
 /// A file with one name, to be copied by any thread.
 pub(super) struct PendingFile {
@@ -28,12 +29,23 @@ pub(super) struct PendingFile {
 
 impl PendingFile {
     /// Makes the copy.
-    pub(super) fn copy(&self, manner: &Manner, buffer: &mut Vec<u8>) -> io::Result<()> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let from = File::from(rustix::fs::openat(&self.from, &self.name, flags, Mode::empty())?);
+    pub(super) fn copy(
+        &self,
+        manner: &Manner,
+        earlier: Option<&EarlierCopy<'_>>,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<()> {
         if self.into.lower.is_some() {
             self.into.refuse_directory(&self.new_name)?;
         }
+        let attributes = manner.attributes(&self.status);
+        if let Some(earlier) = earlier
+            && earlier.link(&self.status, &attributes, &self.into, &self.new_name)
+        {
+            return Ok(());
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let from = File::from(rustix::fs::openat(&self.from, &self.name, flags, Mode::empty())?);
         let create = || {
             let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             rustix::fs::openat(
@@ -52,21 +64,25 @@ impl PendingFile {
         };
         let created = File::from(created);
         copy_content(&from, &created, &self.status, buffer)?;
-        manner.attributes(&self.status).apply(created.as_fd())?;
+        attributes.apply(created.as_fd())?;
         // After chown, which takes capabilities away (capabilities(7)).
         copy_xattrs(from.as_fd(), created.as_fd())
     }
 }
 
 /// Copies files by all processors; the error names the file.
-pub(super) fn copy_files(manner: &Manner, files: &[PendingFile]) -> io::Result<()> {
+pub(super) fn copy_files(
+    manner: &Manner,
+    earlier: Option<&EarlierCopy<'_>>,
+    files: &[PendingFile],
+) -> io::Result<()> {
     let bytes = files
         .iter()
         .map(|file| u64::try_from(file.status.st_size).unwrap_or(0))
         .sum();
     by_all_processors(files.len(), bytes, |number, buffer| {
         let file = &files[number];
-        file.copy(manner, buffer)
+        file.copy(manner, earlier, buffer)
             .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.path.display())))
     })
 }

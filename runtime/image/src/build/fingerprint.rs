@@ -16,8 +16,8 @@ use sha2::{Digest, Sha256};
 use super::hash_index::{FileDigest, HashIndex};
 use super::step_key::{StepKey, encode};
 use super::transfer::{Transfer, names};
-use super::workers::by_all_processors;
 use super::written::xattrs;
+use crate::workers::by_all_processors;
 
 /// Entries that are collected before they are read together.
 const BATCH: usize = 1024;

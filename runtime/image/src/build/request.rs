@@ -33,6 +33,8 @@ pub struct BuildRequest {
     pub no_cache: bool,
     /// The same for the stages of these names only.
     pub no_cache_filter: Vec<String>,
+    /// Put the steps of the result on record in its configuration, for builds elsewhere.
+    pub inline_cache: bool,
     /// Seconds since 1970: the time of the image, and the latest time of a file in its layers (reproducible-builds.org,
     /// `SOURCE_DATE_EPOCH`); none is now.
     pub source_date_epoch: Option<i64>,

@@ -77,6 +77,7 @@ fn with_source(
             keep_owner: true,
             ..Manner::default()
         },
+        earlier: None,
     })
 }
 

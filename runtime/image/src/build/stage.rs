@@ -76,6 +76,17 @@ impl Stages {
         })
     }
 
+    /// The target and the stages it starts from, one after the other.
+    pub fn chain(&self, target: usize, base: &dyn Fn(usize) -> String) -> Vec<usize> {
+        let mut chain = vec![target];
+        let mut top = target;
+        while let Some(below) = self.find(&base(top), top, false) {
+            chain.push(below);
+            top = below;
+        }
+        chain
+    }
+
     /// The stages that the target needs, itself last, in order. `base` tells the expanded image name of a stage,
     /// `replaced` whether a named context stands for it, so that it needs nothing.
     pub fn needed(

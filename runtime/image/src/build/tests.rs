@@ -88,11 +88,15 @@ impl Bench {
             &self.store,
             &request,
             &find,
+            &[],
             self,
             &events,
             &AtomicBool::new(false),
         );
-        (result, cached.into_inner().expect("lock"))
+        (
+            result.map(|built| built.image),
+            cached.into_inner().expect("lock"),
+        )
     }
 
     fn build(&self, dockerfile: &str) -> Image {
@@ -328,4 +332,51 @@ fn what_a_copy_takes_from_a_stage_is_known_by_its_content() {
         (2, 1),
         "the other file of the stage is no reason"
     );
+}
+
+#[test]
+fn files_that_did_not_change_are_shared_with_the_layer_of_the_build_before() {
+    let bench = Bench::new(&[]);
+    for number in 0..80 {
+        bench.file(&format!("d/{number}"), &format!("{number}"));
+    }
+    let twin = |name: &str| {
+        bench.file(name, "twin");
+        let opened = fs::File::open(bench.root.path().join("context").join(name)).expect("there");
+        opened
+            .set_modified(std::time::SystemTime::UNIX_EPOCH)
+            .expect("time");
+    };
+    twin("d/twin-1");
+    twin("d/twin-2");
+    let text = "FROM scratch\nCOPY --chmod=640 d /d/\n";
+    let first = bench.build(text);
+    bench.file("d/1", "changed");
+    fs::set_permissions(
+        bench.root.path().join("context/d/2"),
+        std::os::unix::fs::PermissionsExt::from_mode(0o600),
+    )
+    .expect("mode");
+    fs::File::open(bench.root.path().join("context/d/3"))
+        .and_then(|file| file.set_modified(std::time::SystemTime::UNIX_EPOCH))
+        .expect("time");
+    let second = bench.build(text);
+    let inode = |image: &Image, name: &str| {
+        let path = image.layer_directories()[0].join("d").join(name);
+        std::os::unix::fs::MetadataExt::ino(&fs::metadata(path).expect("there"))
+    };
+    let shared = (0..80)
+        .filter(|number| inode(&first, &number.to_string()) == inode(&second, &number.to_string()))
+        .count();
+    assert_eq!(
+        shared, 78,
+        "all but the changed and the dated one; the mode is that of the flag"
+    );
+    assert_ne!(
+        inode(&second, "twin-1"),
+        inode(&second, "twin-2"),
+        "two files stay two"
+    );
+    assert_eq!(content(&second, "d/1").as_deref(), Some("changed"));
+    assert_eq!(content(&first, "d/1").as_deref(), Some("1"));
 }

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, makedev};
 
 use super::destination::Place;
+use super::earlier_copy::EarlierCopy;
 use super::file_batch::{PendingFile, copy_files};
 use super::ignore::PatternList;
 use super::written::{Attributes, both, copy_xattrs, modified};
@@ -59,6 +60,8 @@ pub(crate) struct Transfer<'a> {
     manner: &'a Manner,
     /// Paths left out, relative to what `left_out` is asked with.
     left_out: Vec<(PathBuf, &'a PatternList)>,
+    /// Files of an earlier layer that may be shared.
+    earlier: Option<&'a EarlierCopy<'a>>,
     linked: BTreeMap<(u64, u64), (OwnedFd, CString)>,
     /// Files still to be copied.
     files: Vec<PendingFile>,
@@ -85,10 +88,16 @@ impl<'a> Transfer<'a> {
         Self {
             manner,
             left_out,
+            earlier: None,
             linked: BTreeMap::new(),
             files: Vec::new(),
             left: Vec::new(),
         }
+    }
+
+    /// The same, sharing files with an earlier layer.
+    pub(crate) fn sharing(self, earlier: Option<&'a EarlierCopy<'a>>) -> Self {
+        Self { earlier, ..self }
     }
 
     /// Whether a path is left out by any of the lists.
@@ -180,7 +189,7 @@ impl<'a> Transfer<'a> {
         match kind {
             FileType::RegularFile => {
                 let file = pending(from, name, path, status, into, new_name);
-                file.copy(self.manner, &mut Vec::new())?;
+                file.copy(self.manner, None, &mut Vec::new())?;
             }
             FileType::Symlink => {
                 let link = rustix::fs::readlinkat(&from.directory, name, Vec::new())?;
@@ -298,7 +307,7 @@ impl<'a> Transfer<'a> {
     /// Copies the files that were collected, then gives their directories owner, mode and time.
     fn flush(&mut self) -> io::Result<()> {
         let files = std::mem::take(&mut self.files);
-        copy_files(self.manner, &files)?;
+        copy_files(self.manner, self.earlier, &files)?;
         drop(files);
         for (place, attributes) in self.left.drain(..) {
             attributes.apply(place.upper.as_fd())?;

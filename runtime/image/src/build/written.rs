@@ -21,7 +21,7 @@ const SMALL_BUFFER: usize = 256 << 10;
 const LONGEST_ATTRIBUTES: usize = 64 << 10;
 
 /// What a file is besides its content.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Attributes {
     pub(crate) uid: u32,
     pub(crate) gid: u32,

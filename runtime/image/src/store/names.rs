@@ -93,6 +93,12 @@ impl ImageStore {
             image: *image,
             manifest,
         };
+        if read_json::<Target>(&path).ok().flatten().as_ref() == Some(&target)
+            && let Ok(file) = fs::File::open(&path)
+            && file.set_modified(std::time::SystemTime::now()).is_ok()
+        {
+            return Ok(());
+        }
         let mut attempts = 0;
         loop {
             fs::create_dir_all(directory).map_err(ImageError::path("create", directory))?;
