@@ -26,6 +26,8 @@ pub struct PatternList {
 struct Pattern {
     matcher: GlobMatcher,
     brings_back: bool,
+    /// The one place where it brings something back; none when it has a wildcard before its end.
+    brings_back_at: Option<String>,
 }
 
 impl PatternList {
@@ -56,9 +58,12 @@ impl PatternList {
                     pattern: written.to_owned(),
                     source,
                 })?;
+            let place = clean.trim_end_matches("/**").trim_end_matches("/*");
+            let is_plain = !place.contains(['*', '?', '[', '\\']);
             list.patterns.push(Pattern {
                 matcher: glob.compile_matcher(),
                 brings_back,
+                brings_back_at: (brings_back && is_plain).then(|| place.to_owned()),
             });
         }
         Ok(list)
@@ -78,7 +83,12 @@ impl PatternList {
 
     /// Whether nothing below the left-out directory can come back, so that it need not be walked.
     pub fn prunes(&self, directory: &str) -> bool {
-        self.matches(directory) && !self.patterns.iter().any(|pattern| pattern.brings_back)
+        let below = format!("{directory}/");
+        let may_come_back = |pattern: &Pattern| match &pattern.brings_back_at {
+            Some(place) => format!("{place}/").starts_with(&below),
+            None => pattern.brings_back,
+        };
+        self.matches(directory) && !self.patterns.iter().any(may_come_back)
     }
 
     /// Whether there is no pattern.
@@ -153,6 +163,14 @@ mod tests {
             !PatternList::new(["target", "!target/keep"])
                 .expect("patterns")
                 .prunes("target")
+        );
+        let list = PatternList::new(["*", "!src/keep", "!docs/*"]).expect("patterns");
+        assert!(list.prunes("node_modules") && list.prunes("src/lib") && list.prunes("documents"));
+        assert!(!list.prunes("src") && !list.prunes("docs"));
+        assert!(
+            !PatternList::new(["*", "!**/keep"])
+                .expect("patterns")
+                .prunes("node_modules")
         );
     }
 
