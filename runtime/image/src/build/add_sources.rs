@@ -63,6 +63,7 @@ impl RemoteSource {
             destination,
             parents: false,
             manner,
+            earlier: None,
         }
     }
 

@@ -66,6 +66,7 @@ impl Build<'_> {
             destination: "/",
             parents: false,
             manner: Manner::default(),
+            earlier: None,
         };
         copying.copy(&into).map_err(said)?;
         let layer = self.store.put_layer_directory(directories.upper())?;

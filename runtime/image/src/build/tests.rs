@@ -380,3 +380,19 @@ fn files_that_did_not_change_are_shared_with_the_layer_of_the_build_before() {
     assert_eq!(content(&second, "d/1").as_deref(), Some("changed"));
     assert_eq!(content(&first, "d/1").as_deref(), Some("1"));
 }
+
+#[test]
+fn dockerfiles_as_people_write_them_are_understood() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/dockerfiles");
+    let mut count = 0;
+    for entry in fs::read_dir(directory).expect("the directory") {
+        let path = entry.expect("an entry").path();
+        let text = fs::read_to_string(&path).expect("text");
+        let parsed = dockerfile::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let stages = stage::Stages::of(&parsed).stages;
+        let written = text.lines().filter(|line| line.starts_with("FROM ")).count();
+        assert_eq!(stages.len(), written, "{}", path.display());
+        count += 1;
+    }
+    assert!(count >= 30, "{count}");
+}
