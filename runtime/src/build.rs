@@ -18,8 +18,8 @@ use crate::complete::ImageView;
 use crate::container::text;
 use crate::local::LocalRuntime;
 use crate::request::{
-    ContainerRequest, EndpointRequest, LogRequest, MountRequest, MountRequestSource, NetworkRequest,
-    NetworkingRequest,
+    ContainerRequest, EndpointRequest, LimitsRequest, LogRequest, MountRequest, MountRequestSource,
+    NetworkRequest, NetworkingRequest,
 };
 use crate::runtime::{Runtime, RuntimeError, StopOptions};
 
@@ -121,6 +121,10 @@ impl BuildRunner<'_> {
             network,
             extra_hosts: step.extra_hosts.clone(),
             shm_size: step.shm_size,
+            limits: LimitsRequest {
+                memory: step.memory,
+                ..LimitsRequest::default()
+            },
             log: LogRequest {
                 discard: true,
                 ..LogRequest::default()

@@ -1,14 +1,20 @@
 //! In: `rcompose build`. Out: images of services with a `build:` section, in the local store.
 
+use super::project::LoadedProject;
+use super::push::names_to_push;
 use super::{BuildOptions, Context, StoreImages, build_arguments, service_names};
 use crate::engine::lower::image_name;
 use crate::error::CliError;
 use crate::graph::Graph;
 use crate::model::ServiceName;
 use crate::model::build::Build;
-use crate::plan::{Action, Due, Reason, in_order};
+use crate::model::units::parse_bytes;
+use crate::plan::{Action, Due, OnFailure, Plan, Reason, in_order};
 use crate::ui::print;
 use crate::ui::progress::{Look, Progress, ProgressKind};
+
+mod bake;
+mod check;
 
 /// Options of `rcompose build`.
 #[derive(Debug, Clone, clap::Args)]
@@ -29,19 +35,19 @@ pub struct Args {
     /// Build dependencies too
     #[arg(long)]
     pub with_dependencies: bool,
-    /// Push the images (refused: not there yet)
+    /// Push the images that have a name
     #[arg(long)]
     pub push: bool,
-    /// Check the Dockerfiles only (refused: not there yet)
+    /// Check the Dockerfiles and build nothing
     #[arg(long)]
     pub check: bool,
-    /// Print the build plan (refused: not there yet)
+    /// Print the builds as a file of `docker buildx bake` and build nothing
     #[arg(long)]
     pub print: bool,
-    /// Name of a buildx builder (refused)
+    /// Name of a buildx builder: there is only `default`
     #[arg(long, value_name = "NAME")]
     pub builder: Option<String>,
-    /// Memory limit of RUN (refused: not there yet)
+    /// Memory that a RUN may use, such as 512m
     #[arg(short = 'm', long, value_name = "BYTES")]
     pub memory: Option<String>,
     /// SSH agent or keys for RUN --mount=type=ssh: default, ID=SOCKET or ID=KEY, several with commas
@@ -79,6 +85,70 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         let graph = Graph::of(&files.project).map_err(|found| CliError::findings(&found, &files.sources))?;
         names = graph.with_dependencies(&names).into_iter().collect();
     }
+    let plan = plan(&files, &names);
+    if plan.is_empty() {
+        print::err("No services to build\n");
+        return Ok(());
+    }
+    let options = BuildOptions {
+        no_cache: args.no_cache,
+        pull: args.pull,
+        arguments: build_arguments(&args.build_arg, context),
+        ssh: args
+            .ssh
+            .iter()
+            .flat_map(|given| given.split(','))
+            .map(str::to_owned)
+            .collect(),
+        memory: args.memory.as_deref().map(memory).transpose()?,
+    };
+    let services: Vec<&ServiceName> = plan
+        .steps
+        .iter()
+        .filter_map(|step| {
+            if let Action::BuildImage { service, .. } = &step.action {
+                Some(service)
+            } else {
+                None
+            }
+        })
+        .collect();
+    if args.print {
+        let text = serde_json::to_string_pretty(&bake::bake(&files, &options, &services));
+        return Ok(print::out(&format!("{}\n", text.unwrap_or_default()))?);
+    }
+    let images = StoreImages::new(context, Some(&files)).with_options(options);
+    if args.check {
+        return check::check(context, &images, &services);
+    }
+    let mut look = context.look();
+    if args.quiet {
+        look = Look {
+            kind: ProgressKind::Quiet,
+            ..look
+        };
+    }
+    let progress = Progress::new("build", look, None);
+    context.run_image_plan(&plan, &images, &progress)?;
+    if !args.push {
+        return Ok(());
+    }
+    let built = services
+        .iter()
+        .filter_map(|name| files.project.services.get(*name));
+    let mut pushes: Vec<Action> = Vec::new();
+    for reference in built.flat_map(names_to_push) {
+        let action = Action::PushImage { reference };
+        if !pushes.contains(&action) {
+            pushes.push(action);
+        }
+    }
+    let progress = Progress::new("push", look, None);
+    context.run_images(pushes, &images, &progress, OnFailure::Abort)
+}
+
+/// The builds of these services, or of all, and of those whose images are their contexts.
+fn plan(files: &LoadedProject, names: &[ServiceName]) -> Plan {
     let mut due: Due = Due::new();
     let mut open: Vec<ServiceName> = files.project.services.keys().cloned().collect();
     open.retain(|name| names.is_empty() || names.contains(name));
@@ -101,11 +171,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         // What a context is the image of is built too.
         open.extend(section.services().map(ServiceName::new));
     }
-    if due.is_empty() {
-        print::err("No services to build\n");
-        return Ok(());
-    }
-    let plan = in_order(due, &|service| {
+    in_order(due, &|service| {
         let section = files
             .project
             .services
@@ -116,42 +182,26 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             .filter_map(|other| files.project.services.get(other))
             .map(|other| image_name(&files.project, other))
             .collect()
-    });
-    let options = BuildOptions {
-        no_cache: args.no_cache,
-        pull: args.pull,
-        arguments: build_arguments(&args.build_arg, context),
-        ssh: args
-            .ssh
-            .iter()
-            .flat_map(|given| given.split(','))
-            .map(str::to_owned)
-            .collect(),
-    };
-    let images = StoreImages::new(context, Some(&files)).with_options(options);
-    let mut look = context.look();
-    if args.quiet {
-        look = Look {
-            kind: ProgressKind::Quiet,
-            ..look
-        };
-    }
-    let progress = Progress::new("build", look, None);
-    context.run_image_plan(&plan, &images, &progress)
+    })
+}
+
+/// `--memory` in bytes.
+fn memory(text: &str) -> Result<u64, CliError> {
+    let bytes = parse_bytes(text).map_err(|error| CliError::usage(format!("--memory {text}: {error}")))?;
+    u64::try_from(bytes)
+        .ok()
+        .filter(|bytes| *bytes > 0)
+        .ok_or_else(|| CliError::usage(format!("--memory {text}: more than nothing is needed")))
 }
 
 fn refuse(args: &Args) -> Result<(), CliError> {
     let not_yet = "it is not there yet";
     let refused = [
-        (args.push, "--push", not_yet),
-        (args.check, "--check", not_yet),
-        (args.print, "--print", not_yet),
         (
-            args.builder.is_some(),
+            args.builder.as_deref().is_some_and(|name| name != "default"),
             "--builder",
-            "rcompose builds by itself, without buildx",
+            "rcompose builds by itself, without buildx: leave it out, or write `default`",
         ),
-        (args.memory.is_some(), "--memory", not_yet),
         (
             args.provenance.as_deref().is_some_and(|mode| mode != "false"),
             "--provenance",

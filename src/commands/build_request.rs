@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
+use rcompose_runtime::image_store::Platform;
 use rcompose_runtime::image_store::build::remote::{
     ContextPlace, LayoutPlace, RemoteAccess, Sources, read_inside,
 };
@@ -29,6 +30,8 @@ pub struct BuildOptions {
     pub pull: bool,
     /// Build arguments over those of the files.
     pub arguments: BTreeMap<String, Option<String>>,
+    /// Bytes of memory that a RUN may use.
+    pub memory: Option<u64>,
     /// Agents and keys besides those of the files, each `id` or `id=path`.
     pub ssh: Vec<String>,
 }
@@ -94,11 +97,40 @@ pub fn build_request(
         network: section.network.clone(),
         secrets: secrets(&files.project, section)?,
         shm_size: section.shm_size,
+        memory: options.memory,
+        platform: platform(around, service, section)?,
         context_keeps_owners: context.is_remote,
         context: context.directory,
         remote: around.remote.clone(),
         ssh: ssh(around, section)?,
     })
+}
+
+/// What a service is built for: `platform:`, `DOCKER_DEFAULT_PLATFORM`, or of `platforms:` the one this machine is.
+fn platform(
+    around: &Surroundings<'_>,
+    service: &Service,
+    section: &Build,
+) -> Result<Option<Platform>, ImageError> {
+    let listed: Vec<Platform> = section
+        .platforms
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<_, _>>()?;
+    let asked = service
+        .platform
+        .clone()
+        .or_else(|| (around.variable)("DOCKER_DEFAULT_PLATFORM"));
+    let Some(asked) = asked else {
+        let host = Platform::host();
+        let own = listed.iter().find(|platform| host.suits(platform).is_some());
+        return Ok(own.or(listed.first()).cloned());
+    };
+    let asked: Platform = asked.parse()?;
+    if service.platform.is_some() && !listed.is_empty() && !listed.contains(&asked) {
+        return Err(format!("the platform {asked} of the service is none of `build.platforms`").into());
+    }
+    Ok(Some(asked))
 }
 
 /// The main context, on this host.
@@ -178,7 +210,7 @@ pub fn dockerignore(section: &Build, context: &Path) -> Result<Option<String>, I
 }
 
 /// The section's own and those that say whose image it is, as docker compose gives them.
-fn labels(project: &Project, service: &Service, section: &Build) -> BTreeMap<String, String> {
+pub(super) fn labels(project: &Project, service: &Service, section: &Build) -> BTreeMap<String, String> {
     let mut labels: BTreeMap<String, String> = section.labels.clone().into_iter().collect();
     let own = [
         ("com.docker.compose.project", project.name.to_string()),

@@ -117,7 +117,7 @@ fn explain(name: &str) -> Result<(), CliError> {
 }
 
 /// `1 error, 2 warnings in compose.yaml, web.env`.
-fn summary(findings: &Diagnostics, sources: &SourceMap) -> String {
+pub(super) fn summary(findings: &Diagnostics, sources: &SourceMap) -> String {
     let counted = [Severity::Error, Severity::Warning, Severity::Note]
         .map(|severity| (findings.count(severity), severity.word()))
         .into_iter()

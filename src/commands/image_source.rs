@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use rcompose_runtime::LocalRuntime;
 use rcompose_runtime::image_store::build::cache::BuildCache;
 use rcompose_runtime::image_store::build::remote::{RemoteAccess, Sources};
-use rcompose_runtime::image_store::build::{BuildError, build};
+use rcompose_runtime::image_store::build::{BuildError, BuildRequest, build, environment_of};
 use rcompose_runtime::image_store::{
     Configuration, Image, ImageError as StoreError, ImageStore, Platform, Proxies, PullEvent, PullPhase,
     PushEvent, PushPhase, Pushed, Reference, pull, push,
@@ -25,7 +25,8 @@ use super::project::LoadedProject;
 use crate::engine::{ImageError, ImageSource};
 use crate::error::{CliError, chain};
 use crate::event::{Event, Events};
-use crate::model::ServiceName;
+use crate::model::build::Build;
+use crate::model::{Service, ServiceName};
 
 /// The local store, its registries and the builder.
 #[derive(Debug)]
@@ -137,6 +138,50 @@ impl<'a> StoreImages<'a> {
         )?)
     }
 
+    /// A service of the files, and how it is built.
+    fn buildable(
+        &self,
+        service: &ServiceName,
+    ) -> Result<(&'a LoadedProject, &'a Service, &'a Build), ImageError> {
+        let found = self.files.and_then(|files| {
+            let found = files.project.services.get(service.as_str());
+            let found = found.or_else(|| files.project.disabled.get(service.as_str()))?;
+            Some((files, found, found.build.as_ref()?))
+        });
+        found.ok_or_else(|| format!("service {service} has no build section at hand").into())
+    }
+
+    /// What the build of a service is asked; its context is fetched when it is elsewhere.
+    ///
+    /// # Errors
+    /// Something of it is not there, or not possible here.
+    pub fn build_request_of(
+        &self,
+        service: &ServiceName,
+        cancel: &AtomicBool,
+    ) -> Result<BuildRequest, ImageError> {
+        let (files, wanted, section) = self.buildable(service)?;
+        let store = self.store()?;
+        let remote = RemoteAccess {
+            configuration: self.configuration()?.clone(),
+            environment: self.context.environment.clone(),
+        };
+        let around = Surroundings {
+            files,
+            options: &self.options,
+            remote: &remote,
+            sources: &Sources::new(store, &remote, cancel),
+            variable: &|name| self.context.variable(name).map(str::to_owned),
+            image_id: &|reference| Ok(store.find(reference)?.map(|image| image.id.to_string())),
+        };
+        build_request(&around, wanted, section)
+    }
+
+    /// The environment of an image of this host; none when it is not here.
+    pub fn environment_of(&self, name: &str) -> Option<Vec<String>> {
+        environment_of(self.store().ok()?, name)
+    }
+
     /// Removes images of a project's builds that lost their last name to newer ones and that no container uses.
     ///
     /// # Errors
@@ -172,48 +217,34 @@ impl ImageSource for StoreImages<'_> {
         events: &dyn Events,
         cancel: &AtomicBool,
     ) -> Result<(), ImageError> {
-        let found = self.files.and_then(|files| {
-            let found = files.project.services.get(service.as_str());
-            let build = found.or_else(|| files.project.disabled.get(service.as_str()))?;
-            Some((files, build, build.build.as_ref()?))
-        });
-        let Some((files, wanted, section)) = found else {
-            return Err(format!("service {service} has no build section at hand").into());
-        };
+        let (_, wanted, section) = self.buildable(service)?;
         let store = self.store()?;
         let _lease = store.lease()?;
-        let remote = RemoteAccess {
-            configuration: self.configuration()?.clone(),
-            environment: self.context.environment.clone(),
-        };
-        let request = build_request(
-            &Surroundings {
-                files,
-                options: &self.options,
-                remote: &remote,
-                sources: &Sources::new(store, &remote, cancel),
-                variable: &|name| self.context.variable(name).map(str::to_owned),
-                image_id: &|reference| Ok(store.find(reference)?.map(|image| image.id.to_string())),
-            },
-            wanted,
-            section,
-        )?;
+        let request = self.build_request_of(service, cancel)?;
         let always = section.pull || self.options.pull;
-        let find = |name: &str| -> Result<Image, String> {
-            let local = || -> Result<Option<Image>, ImageError> { Ok(store.find(name)?) };
+        let find = |name: &str, platform: &Platform| -> Result<Image, String> {
             // An id is of this host.
-            let found = if always && !name.starts_with("sha256:") {
-                None
-            } else {
-                local().map_err(|error| chain(&*error))?
+            let is_id = name.starts_with("sha256:");
+            let here = || -> Result<Option<Image>, ImageError> { Ok(store.find(name)?) };
+            let found = here().map_err(|error| chain(&*error))?;
+            let fits = |image: &Image| {
+                image.platform.architecture.is_empty() || platform.suits(&image.platform).is_some()
             };
-            match found {
+            match found.filter(|image| is_id || !always && fits(image)) {
                 Some(image) => Ok(image),
                 None => self
-                    .fetch(name, wanted.platform.as_deref(), events, cancel)
+                    .fetch(name, Some(&platform.to_string()), events, cancel)
                     .map_err(|error| chain(&*error)),
             }
         };
+        if let Some(built) = request.platform.as_ref().filter(|_| section.platforms.len() > 1) {
+            events.emit(Event::Warning {
+                message: format!(
+                    "build of {service}: of its platforms {built} is built, as an image has one here"
+                ),
+                help: None,
+            });
+        }
         let runner = self.runtime()?.build_runner();
         let story = Story::new(service, events);
         let caches = Caches {

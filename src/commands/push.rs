@@ -67,7 +67,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
 }
 
 /// The names of what a service is built to. An image that is not built here, or was given no name for a registry, is nobody's to push.
-fn names_to_push(service: &Service) -> Vec<String> {
+pub(super) fn names_to_push(service: &Service) -> Vec<String> {
     match (&service.image, &service.build) {
         (Some(image), Some(build)) => [image].into_iter().chain(&build.tags).cloned().collect(),
         (Some(_) | None, _) => Vec::new(),

@@ -599,3 +599,192 @@ fn privileged_a_step_speaks_with_the_ssh_agent() {
     );
     host.finish();
 }
+
+#[test]
+fn privileged_dockerfiles_are_checked() {
+    let host = Host::with_busybox();
+    host.write(
+        "compose.yaml",
+        "name: sources\nservices:\n  s: {build: .}\n  t: {build: {context: ., dockerfile: Broken}}\n",
+    );
+    host.write(
+        "Dockerfile",
+        "FROM busybox:test AS One\nENV A=$B\nCMD echo $PATH\n",
+    );
+    host.write("Broken", "FROM busybox:test\nRUUN true\n");
+    let ran = host.rcompose(["build", "--check"]).fails_with(1);
+    for words in [
+        "Dockerfile:1:1: warning[dockerfile-check]: StageNameCasing",
+        "  1 | FROM busybox:test AS One",
+        "Dockerfile:2:1: warning[dockerfile-check]: UndefinedVar: the variable `$B` is not defined",
+        "Dockerfile:3:1: warning[dockerfile-check]: JSONArgsRecommended",
+        "Broken:2:1: error[dockerfile]: unknown instruction `RUUN`",
+        "did you mean `RUN`?",
+    ] {
+        assert!(ran.stdout.contains(words), "{words}\n{}", ran.stdout);
+    }
+    assert!(
+        !host
+            .rcompose(["image", "ls"])
+            .success()
+            .stdout
+            .contains("sources-s"),
+        "nothing is built"
+    );
+    let built = host.rcompose(["build", "s"]).success();
+    assert_eq!(
+        built.stderr.matches("StageNameCasing (line 1)").count(),
+        1,
+        "{}",
+        built.stderr
+    );
+    host.write(
+        "Dockerfile",
+        "# check=skip=StageNameCasing;error=true\nFROM busybox:test AS One\nCMD echo\n",
+    );
+    refused(
+        host.rcompose(["build", "s"]),
+        &["JSONArgsRecommended", "check=error=true"],
+    );
+    host.write("Dockerfile", "FROM busybox:test\nCMD [\"true\"]\n");
+    host.rcompose(["build", "--check", "s"]).success();
+    host.finish();
+}
+
+#[test]
+fn privileged_builds_are_printed_limited_and_pushed() {
+    let host = Host::with_busybox();
+    let registry = crate::registry::Registry::start();
+    let name = format!("{}/team/web", registry.address());
+    host.write(
+        "compose.yaml",
+        &format!("name: sources\nservices:\n  s:\n    image: {name}:1\n    build: {{context: ., tags: ['{name}:2'], args: {{A: '${{HOME:+x}}'}}, additional_contexts: {{base: 'service:b.c'}}}}\n  b.c: {{build: {{context: ., dockerfile_inline: FROM busybox:test}}}}\n"),
+    );
+    host.write("Dockerfile", "FROM base\nRUN cat /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/memory.max 2>/dev/null > /limit; true\n");
+    let printed = host.rcompose(["build", "--print", "s"]).success().stdout;
+    let bake: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!(
+        bake["group"]["default"]["targets"],
+        serde_json::json!(["b_c", "s"])
+    );
+    let target = &bake["target"]["s"];
+    assert_eq!(target["contexts"]["base"], "target:b_c");
+    assert_eq!(
+        target["tags"],
+        serde_json::json!([format!("{name}:2"), format!("{name}:1")])
+    );
+    assert_eq!(
+        (&target["args"]["A"], &target["output"][0]),
+        (&"x".into(), &"type=docker".into())
+    );
+
+    host.rcompose(["build", "--push", "--memory", "64m", "--builder", "default", "s"])
+        .success();
+    assert_eq!(in_image(&host, "cat /limit").trim(), (64 << 20).to_string());
+    for tag in ["1", "2"] {
+        let manifest = ureq::get(format!(
+            "http://{}/v2/team/web/manifests/{tag}",
+            registry.address()
+        ))
+        .call();
+        assert!(manifest.is_ok(), "{tag}: {manifest:?}");
+    }
+    refused(
+        host.rcompose(["build", "--builder", "other", "s"]),
+        &["--builder", "default"],
+    );
+    refused(host.rcompose(["build", "--memory", "much", "s"]), &["--memory"]);
+    host.finish();
+}
+
+#[test]
+fn privileged_images_of_other_platforms_are_made_without_running_them() {
+    let host = Host::with_busybox();
+    let compose = |more: &str| {
+        host.write(
+            "compose.yaml",
+            &format!("name: sources\nservices:\n  s:\n    build: {{context: .{more}}}\n"),
+        )
+    };
+    compose(", platforms: [linux/s390x]");
+    host.write("a", "a\n");
+    host.write(
+        "Dockerfile",
+        "FROM --platform=$BUILDPLATFORM busybox:test AS tools\nARG TARGETARCH\nARG BUILDARCH\nRUN echo $TARGETARCH > /for; test $BUILDARCH != $TARGETARCH\nFROM scratch\nCOPY --from=tools /for /for\nCOPY a /a\n",
+    );
+    host.rcompose(["build", "s"]).success();
+    let inspected = host.rcompose(["image", "inspect", "sources-s"]).success().stdout;
+    assert!(inspected.contains("s390x"), "{inspected}");
+    host.write("Dockerfile", "FROM scratch\nCOPY a /a\nRUN x\n");
+    refused(
+        host.rcompose(["build", "s"]),
+        &["Dockerfile:3", "linux/s390x", "$BUILDPLATFORM"],
+    );
+    host.write("Dockerfile", "FROM --platform=$NOTHING scratch\nCOPY a /a\n");
+    refused(
+        host.rcompose(["build", "s"]),
+        &["Dockerfile:1", "expands to nothing"],
+    );
+    compose(", platforms: [linux/s390x, linux/amd64, linux/arm64]");
+    host.write("Dockerfile", "FROM scratch\nCOPY a /a\n");
+    let ran = host.rcompose(["build", "s"]).success();
+    assert!(ran.stderr.contains("of its platforms linux/"), "{}", ran.stderr);
+    run(host
+        .command(["build", "s"])
+        .env("DOCKER_DEFAULT_PLATFORM", "linux/s390x"))
+    .success();
+    let inspected = host.rcompose(["image", "inspect", "sources-s"]).success().stdout;
+    assert!(inspected.contains("s390x"), "{inspected}");
+    host.finish();
+}
+
+#[test]
+fn privileged_failures_point_into_the_dockerfile() {
+    let host = Host::with_busybox();
+    host.write("compose.yaml", SERVICE);
+    host.write("settings.json", "{}");
+    let fails = |text: &str, words: &[&str]| {
+        host.write("Dockerfile", text);
+        refused(host.rcompose(["build", "s"]), words);
+    };
+    fails(
+        "FROM busybox:test\nRUUN x\n",
+        &[
+            "Dockerfile:2:1: unknown instruction `RUUN`",
+            "  2 | RUUN x\n    | ^^^^",
+            "= help: did you mean `RUN`?",
+        ],
+    );
+    fails(
+        "FROM busybox:test\nCOPY --chwon=1 a /\n",
+        &["Dockerfile:2:", "did you mean `chown`?"],
+    );
+    fails(
+        "FROM busybox:test\nCOPY setings.json /\n",
+        &[
+            "Dockerfile:2:6: `setings.json` is not there",
+            "did you mean `settings.json`?",
+        ],
+    );
+    fails(
+        "FROM busybox:test AS tools\nFROM scratch\nCOPY --from=tolos /etc /\n",
+        &["Dockerfile:3:", "did you mean `tools`?"],
+    );
+    fails(
+        "FROM busybox:test\nWORKDIR /\nRUN echo before && \\\n  exit 3\nENV A=1\n",
+        &[
+            "exit code 3",
+            "  2 | WORKDIR /",
+            "> 3 | RUN echo before",
+            "> 4 |   exit 3",
+            "  5 | ENV A=1",
+            "  > before",
+        ],
+    );
+    host.write(".dockerignore", "settings.json\n");
+    fails(
+        "FROM busybox:test\nCOPY settings.json /\n",
+        &["Dockerfile:2:6", "left out by the .dockerignore"],
+    );
+    host.finish();
+}

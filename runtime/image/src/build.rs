@@ -14,11 +14,15 @@ mod destination;
 pub mod dockerfile;
 mod earlier_copy;
 pub mod expand;
+mod failure;
 mod file_batch;
 mod fingerprint;
+mod foreign;
 mod hash_index;
 mod identity;
 pub mod ignore;
+pub mod lint;
+mod lint_summary;
 mod named;
 mod overlay;
 pub mod remote;
@@ -44,6 +48,8 @@ mod written;
 
 pub use builder::{Built, build};
 pub use change::change;
+pub use failure::pointed_at;
+pub use lint_summary::environment_of;
 pub use request::{BuildError, BuildEvent, BuildRequest, FindImage, NamedContext};
 pub use shared_cache::{BringLayer, CacheMode, DoneStep, ImportedCache, cache_image};
 

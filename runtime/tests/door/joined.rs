@@ -266,6 +266,7 @@ fn a_build_step_leaves_its_changes_and_nothing_else() {
         network: StepNetwork::Default,
         extra_hosts: vec![],
         shm_size: None,
+        memory: None,
         input: Some(b"from stdin".to_vec()),
     };
     let (mut output, mut errors) = (Vec::new(), Vec::new());

@@ -55,6 +55,20 @@ pub(super) const CODES: &[Code] = &[
         fix: "Correct the name, or log in to the registry.",
     },
     Code {
+        name: "dockerfile",
+        severities: ERROR,
+        meaning: "A Dockerfile cannot be built.",
+        example: Situation("`build --check`, and the Dockerfile says `FORM debian`"),
+        fix: "Correct the line that is pointed at.",
+    },
+    Code {
+        name: "dockerfile-check",
+        severities: WARNING,
+        meaning: "Something in a Dockerfile works, but could be better; the rule's name is that of docker's build checks.",
+        example: Situation("`build --check`, and the Dockerfile says `CMD nginx -g 'daemon off;'`"),
+        fix: "Do what the message says, or write `# check=skip=RULE` at the top of the Dockerfile.",
+    },
+    Code {
         name: "orphan",
         severities: WARNING,
         meaning: "The project has containers of services that are in none of its files.",

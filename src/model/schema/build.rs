@@ -37,7 +37,7 @@ pub(super) static BUILD: Object = Object {
         key("shm_size", WholeBytes),
         key("tags", Texts),
         key("ulimits", ULIMITS).ignored("builds run with the host's limits"),
-        key("platforms", Texts).ignored("images are built for this host's platform"),
+        key("platforms", Texts).within("one is built: the service's, or this machine's"),
         key("privileged", Flag).ignored("builds run with the default capabilities"),
     ]),
     required: &[],

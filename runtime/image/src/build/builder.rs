@@ -12,6 +12,7 @@ use super::dockerfile::{self, Dockerfile};
 use super::expand::expand;
 use super::hash_index::HashIndex;
 use super::ignore::PatternList;
+use super::lint_summary;
 use super::request::{BuildError, BuildEvent, BuildRequest, FindImage};
 use super::scope::Given;
 use super::shared_cache::{DoneStep, ImportedCache, on_record};
@@ -20,6 +21,7 @@ use super::stage_outcome::StageOutcome;
 use super::stage_state::StageState;
 use super::step::StepRunner;
 use crate::image::Image;
+use crate::platform::Platform;
 use crate::store::ImageStore;
 
 /// Base images by name, each looked for once.
@@ -82,6 +84,7 @@ pub fn build(
     warn_of_frontend(&parsed, events);
     let ignore = PatternList::parse(&request.dockerignore)
         .map_err(|error| at_line(request, 1, format!("in the .dockerignore: {error}")))?;
+    lint_summary::tell(store, request, &parsed, &ignore, events)?;
     let stages = Stages::of(&parsed);
     let mut build = Build {
         store,
@@ -93,7 +96,10 @@ pub fn build(
         cache: BuildCache::of(store),
         index: HashIndex::of(store, &request.context),
         ignore,
-        given: Given::new(&request.arguments),
+        given: Given::new(
+            &request.arguments,
+            request.platform.clone().unwrap_or_else(Platform::host),
+        ),
         globals: BTreeMap::new(),
         escape: parsed.directives.escape,
         outcomes: stages.stages.iter().map(|_| StageOutcome::default()).collect(),
@@ -135,6 +141,11 @@ pub fn build(
     }
     let mut state = build.outcome(target).ok_or(BuildError::Cancelled)?;
     state.document.config.labels.extend(request.labels.clone());
+    if let Some(platform) = request.platform.clone() {
+        state.document.os = platform.os;
+        state.document.architecture = platform.architecture;
+        state.document.variant = platform.variant;
+    }
     let mut steps = build.steps.into_inner().unwrap_or_else(PoisonError::into_inner);
     // Stages end in any order.
     steps.sort_by_key(|(stage, _)| *stage);
@@ -189,7 +200,10 @@ impl Build<'_> {
     }
 
     fn expand_global(&self, word: &str, line: usize) -> Result<String, BuildError> {
-        let look_up = |name: &str| Given::global(name, &self.globals, self.request.target.as_deref());
+        let look_up = |name: &str| {
+            self.given
+                .global(name, &self.globals, self.request.target.as_deref())
+        };
         expand(word, self.escape, &look_up).map_err(|message| at_line(self.request, line, message))
     }
 
@@ -258,12 +272,35 @@ impl Build<'_> {
         self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// What the build is for.
+    pub(super) fn platform(&self) -> Platform {
+        self.request.platform.clone().unwrap_or_else(Platform::host)
+    }
+
+    /// What a stage is for: `--platform`, or what the build is for.
+    pub(super) fn platform_of(&self, stage: usize) -> Result<Platform, String> {
+        let from = &self.stages.stages[stage].from;
+        let Some(written) = &from.platform else {
+            return Ok(self.platform());
+        };
+        let look_up = |name: &str| {
+            self.given
+                .global(name, &self.globals, self.request.target.as_deref())
+        };
+        let text = expand(written, self.escape, &look_up)?;
+        if text.is_empty() {
+            return Err(format!("`--platform={written}` expands to nothing"));
+        }
+        text.parse()
+            .map_err(|error| format!("`--platform={written}`: {error}"))
+    }
+
     /// A base image, pulled when it is missing; asked for by several stages it is looked for once.
-    pub(super) fn image(&self, name: &str) -> Result<Image, String> {
+    pub(super) fn image(&self, name: &str, platform: &Platform) -> Result<Image, String> {
         let cell = {
             let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(images.entry(name.to_owned()).or_default())
+            Arc::clone(images.entry(format!("{name} {platform}")).or_default())
         };
-        cell.get_or_init(|| (self.find_image)(name)).clone()
+        cell.get_or_init(|| (self.find_image)(name, platform)).clone()
     }
 }

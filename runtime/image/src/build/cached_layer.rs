@@ -170,6 +170,23 @@ impl Build<'_> {
         Ok(directories)
     }
 
+    /// What is called so may have been meant as a stage.
+    fn perhaps_a_stage(&self, name: &str, stage: usize, why: String) -> String {
+        let names = self.stages.stages[..stage]
+            .iter()
+            .filter_map(|stage| stage.from.name.as_deref());
+        let near = names
+            .map(|known| (strsim::osa_distance(known, &name.to_ascii_lowercase()), known))
+            .min()
+            .filter(|(distance, _)| *distance <= 2);
+        match near {
+            Some((_, near)) => {
+                format!("`{name}` is no stage before this one, and no image: {why}; did you mean `{near}`?")
+            }
+            None => why,
+        }
+    }
+
     /// The tree that `--from=name` means in a stage.
     pub(super) fn source_tree(&self, name: &str, stage: usize) -> Result<SourceTree, String> {
         let unreadable = |error: std::io::Error| format!("cannot open `{name}`: {error}");
@@ -189,7 +206,12 @@ impl Build<'_> {
                 }
                 Some(Named::Image(image)) => image.diff_ids,
                 Some(Named::Nothing) => Vec::new(),
-                None => self.image(name)?.diff_ids,
+                None => {
+                    let image = self.image(name, &self.platform());
+                    image
+                        .map_err(|why| self.perhaps_a_stage(name, stage, why))?
+                        .diff_ids
+                }
             }
         };
         if layers.is_empty() {

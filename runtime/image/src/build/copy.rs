@@ -64,6 +64,31 @@ impl Copying<'_> {
         Ok(found)
     }
 
+    /// Says that a source is not there, and what is there under a similar name.
+    fn missing(&self, written: &str, path: &Path) -> String {
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let beside = self.from.open(&parent(path), OFlags::DIRECTORY);
+        let beside = beside
+            .and_then(|directory| names(directory.as_fd()))
+            .unwrap_or_default();
+        let near = beside
+            .iter()
+            .filter_map(|known| known.to_str())
+            .map(|known| {
+                let distance = strsim::osa_distance(&known.to_lowercase(), &name.to_lowercase());
+                (distance, known)
+            })
+            .min()
+            .filter(|(distance, _)| *distance <= (name.chars().count() / 3).max(1));
+        match near {
+            Some((_, near)) => {
+                let near = parent(path).join(near);
+                format!("`{written}` is not there; did you mean `{}`?", near.display())
+            }
+            None => format!("`{written}` is not there"),
+        }
+    }
+
     /// A source by its exact path; a link is followed, as BuildKit does.
     fn one(&self, written: &str, path: PathBuf) -> Result<Found, String> {
         let hidden = || {
@@ -75,7 +100,7 @@ impl Copying<'_> {
         let opened = self
             .from
             .open(&path, OFlags::PATH)
-            .map_err(|_| format!("`{written}` is not there"))?;
+            .map_err(|_| self.missing(written, &path))?;
         let status =
             rustix::fs::fstat(&opened).map_err(|errno| format!("cannot look at `{written}`: {errno}"))?;
         let directory = FileType::from_raw_mode(status.st_mode) == FileType::Directory;

@@ -91,6 +91,11 @@ impl PatternList {
         self.matches(directory) && !self.patterns.iter().any(may_come_back)
     }
 
+    /// Whether a pattern brings back what another leaves out.
+    pub(crate) fn brings_back(&self) -> bool {
+        self.patterns.iter().any(|pattern| pattern.brings_back)
+    }
+
     /// Whether there is no pattern.
     pub fn is_empty(&self) -> bool {
         self.patterns.is_empty()

@@ -42,7 +42,9 @@ impl Build<'_> {
                 Named::Directory(path, PatternList::default())
             }
             NamedContext::Image(image) if image.eq_ignore_ascii_case("scratch") => Named::Nothing,
-            NamedContext::Image(image) => Named::Image(Box::new(self.image(image).map_err(said)?)),
+            NamedContext::Image(image) => {
+                Named::Image(Box::new(self.image(image, &self.platform()).map_err(said)?))
+            }
             NamedContext::Layout(place) => Named::Image(Box::new(sources().layout(place).map_err(said)?)),
         }))
     }
@@ -51,7 +53,7 @@ impl Build<'_> {
     pub(super) fn named_as_base(&self, named: Named, line: usize) -> Result<StageState, BuildError> {
         let (path, ignore) = match named {
             Named::Image(image) => return self.image_as_base(&image),
-            Named::Nothing => return Ok(StageState::nothing()),
+            Named::Nothing => return Ok(StageState::nothing(self.platform())),
             Named::Directory(path, ignore) => (path, ignore),
         };
         let said = |why: String| at_line(self.request, line, format!("{}: {why}", path.display()));
@@ -70,7 +72,7 @@ impl Build<'_> {
         };
         copying.copy(&into).map_err(said)?;
         let layer = self.store.put_layer_directory(directories.upper())?;
-        let mut state = StageState::nothing();
+        let mut state = StageState::nothing(self.platform());
         state.record("COPY . / # buildkit".to_owned(), Some(layer.diff_id), None);
         Ok(state)
     }

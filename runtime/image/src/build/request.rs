@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::failure::{step, tail};
 use super::remote::{ContextPlace, LayoutPlace, RemoteAccess};
 use super::ssh::SshSources;
 use crate::error::ImageError;
 use crate::image::Image;
+use crate::platform::Platform;
 
 /// A build.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +50,10 @@ pub struct BuildRequest {
     pub secrets: BTreeMap<String, Vec<u8>>,
     /// Bytes of `/dev/shm` in RUN.
     pub shm_size: Option<u64>,
+    /// Bytes of memory that a RUN may use.
+    pub memory: Option<u64>,
+    /// What is built for; none is this machine.
+    pub platform: Option<Platform>,
     /// What elsewhere is reached with.
     pub remote: RemoteAccess,
     /// Agents and keys of `RUN --mount=type=ssh`, by id.
@@ -113,14 +119,14 @@ pub enum BuildEvent {
     },
 }
 
-/// Finds a base image, pulling it when it is missing.
-pub type FindImage<'a> = &'a (dyn Fn(&str) -> Result<Image, String> + Sync);
+/// Finds a base image for a platform, pulling it when it is missing.
+pub type FindImage<'a> = &'a (dyn Fn(&str, &Platform) -> Result<Image, String> + Sync);
 
 /// Why a build failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The Dockerfile is wrong, or a step cannot be done; the message has the line as written.
-    #[error("{dockerfile}:{line}: {message}\n  {line} | {text}")]
+    #[error("{}", step(dockerfile, *line, text, message))]
     Step {
         /// Path.
         dockerfile: String,
@@ -132,13 +138,13 @@ pub enum BuildError {
         message: String,
     },
     /// A RUN ended with an error.
-    #[error("{dockerfile}:{line}: the command ended with exit code {code}\n  {line} | {text}{}", tail(.output))]
+    #[error("{dockerfile}:{line}: the command ended with exit code {code}{text}{}", tail(.output))]
     Command {
         /// Path.
         dockerfile: String,
         /// From 1.
         line: usize,
-        /// The line.
+        /// Its lines with some around.
         text: String,
         /// Its exit code.
         code: i32,
@@ -151,15 +157,4 @@ pub enum BuildError {
     /// The caller asked to stop.
     #[error("the build was cancelled")]
     Cancelled,
-}
-
-fn tail(output: &str) -> String {
-    if output.trim().is_empty() {
-        return String::new();
-    }
-    output
-        .lines()
-        .fold("\nlast lines it printed:".to_owned(), |text, line| {
-            text + "\n  > " + line
-        })
 }

@@ -6,12 +6,15 @@ use super::cached_layer::{At, Keys};
 use super::configure;
 use super::created_by::of_run;
 use super::dockerfile::{Run, Words};
+use super::failure::excerpt;
+use super::foreign;
 use super::request::{BuildError, BuildEvent};
 use super::run_mounts::{bind_fingerprint, prepare};
 use super::stage_state::StageState;
 use super::step::{RunStep, StepNetwork};
 use super::step_key::StepKey;
 use super::stubs::{existing, remove_stubs};
+use crate::platform::Platform;
 
 /// Bytes of output kept for the error message.
 const KEPT_OUTPUT: usize = 4096;
@@ -33,6 +36,13 @@ pub(super) fn run(
             "RUN --security={mode} is refused: builds are never given the host"
         )));
     }
+    let document = &state.document;
+    foreign::check(&Platform {
+        architecture: document.architecture.clone(),
+        os: document.os.clone(),
+        variant: document.variant.clone(),
+    })
+    .map_err(failed)?;
     let network = network(run.network.as_deref().or(build.request.network.as_deref())).map_err(failed)?;
     let config = state.document.config.clone();
     let mounts = &run.mounts;
@@ -76,6 +86,7 @@ pub(super) fn run(
             network,
             extra_hosts: build.request.extra_hosts.clone(),
             shm_size: build.request.shm_size,
+            memory: build.request.memory,
             input: None,
         };
         let before = existing(directories, &step.mounts);
@@ -112,7 +123,11 @@ fn command_failed(build: &Build<'_>, at: At<'_>, code: i32, output: &[u8]) -> Bu
     BuildError::Command {
         dockerfile: build.request.dockerfile_name.clone(),
         line: at.located.first_line,
-        text: at.located.source.lines().next().unwrap_or_default().to_owned(),
+        text: excerpt(
+            &build.request.dockerfile,
+            at.located.first_line,
+            at.located.last_line.max(at.located.first_line),
+        ),
         code,
         output: last_lines(&output),
     }

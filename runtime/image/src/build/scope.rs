@@ -13,6 +13,8 @@ const PROXIES: [&str; 5] = ["HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY"
 #[derive(Debug, Clone)]
 pub(crate) struct Given {
     values: BTreeMap<String, String>,
+    /// What is built for.
+    platform: Platform,
 }
 
 /// Variables of one stage.
@@ -25,23 +27,28 @@ pub(crate) struct Scope {
 }
 
 impl Given {
-    pub(crate) fn new(arguments: &BTreeMap<String, Option<String>>) -> Self {
+    pub(crate) fn new(arguments: &BTreeMap<String, Option<String>>, platform: Platform) -> Self {
         Self {
             values: arguments
                 .iter()
                 .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
                 .collect(),
+            platform,
         }
     }
 
     /// `TARGETPLATFORM` and its kin: known where ARG declares them.
-    fn machine(name: &str, target: Option<&str>) -> Option<String> {
-        let host = Platform::host();
+    fn machine(&self, name: &str, target: Option<&str>) -> Option<String> {
+        let (host, wanted) = (Platform::host(), self.platform.clone());
         let value = match name {
-            "BUILDPLATFORM" | "TARGETPLATFORM" => host.to_string(),
-            "BUILDOS" | "TARGETOS" => host.os,
-            "BUILDARCH" | "TARGETARCH" => host.architecture,
-            "BUILDVARIANT" | "TARGETVARIANT" => host.variant.unwrap_or_default(),
+            "BUILDPLATFORM" => host.to_string(),
+            "BUILDOS" => host.os,
+            "BUILDARCH" => host.architecture,
+            "BUILDVARIANT" => host.variant.unwrap_or_default(),
+            "TARGETPLATFORM" => wanted.to_string(),
+            "TARGETOS" => wanted.os,
+            "TARGETARCH" => wanted.architecture,
+            "TARGETVARIANT" => wanted.variant.unwrap_or_default(),
             "TARGETSTAGE" => target.unwrap_or("default").to_owned(),
             _ => return None,
         };
@@ -54,14 +61,12 @@ impl Given {
 
     /// The value in `FROM` and in the ARGs before it.
     pub(crate) fn global(
+        &self,
         name: &str,
         declared: &BTreeMap<String, String>,
         target: Option<&str>,
     ) -> Option<String> {
-        declared
-            .get(name)
-            .cloned()
-            .or_else(|| Self::machine(name, target))
+        declared.get(name).cloned().or_else(|| self.machine(name, target))
     }
 }
 
@@ -93,7 +98,7 @@ impl Scope {
         let value = given
             .get(name)
             .or(default)
-            .or_else(|| Given::global(name, globals, target));
+            .or_else(|| given.global(name, globals, target));
         if let Some(value) = &value {
             self.set(name, value);
         }
@@ -148,11 +153,14 @@ mod tests {
 
     #[test]
     fn build_arguments_win_over_defaults_and_the_later_of_arg_and_env_holds() {
-        let given = Given::new(&BTreeMap::from([
-            ("A".into(), Some("given".into())),
-            ("B".into(), None),
-            ("HTTP_PROXY".into(), Some("p".into())),
-        ]));
+        let given = Given::new(
+            &BTreeMap::from([
+                ("A".into(), Some("given".into())),
+                ("B".into(), None),
+                ("HTTP_PROXY".into(), Some("p".into())),
+            ]),
+            Platform::host(),
+        );
         let globals = BTreeMap::from([("G".to_owned(), "global".to_owned())]);
         let mut scope = Scope::of_image(&["E=env".to_owned(), "A=image".to_owned()]);
         for (name, default) in [

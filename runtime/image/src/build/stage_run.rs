@@ -100,13 +100,14 @@ impl Build<'_> {
             let state = self.outcome(stage).ok_or(BuildError::Cancelled)?;
             return Ok(state.inherit());
         }
-        if name.eq_ignore_ascii_case("scratch") {
-            return Ok(StageState::nothing());
-        }
         let failed = |message: String| at_line(self.request, line, message);
+        let platform = self.platform_of(index).map_err(failed)?;
+        if name.eq_ignore_ascii_case("scratch") {
+            return Ok(StageState::nothing(platform));
+        }
         match self.named(name).map_err(failed)? {
             Some(named) => self.named_as_base(named, line),
-            None => self.image_as_base(&self.image(name).map_err(failed)?),
+            None => self.image_as_base(&self.image(name, &platform).map_err(failed)?),
         }
     }
 

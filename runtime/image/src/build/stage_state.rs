@@ -46,12 +46,11 @@ impl StageState {
     }
 
     /// `FROM scratch`
-    pub(super) fn nothing() -> Self {
-        let host = Platform::host();
+    pub(super) fn nothing(platform: Platform) -> Self {
         let mut document = ImageDocument {
-            architecture: host.architecture,
-            os: host.os,
-            variant: host.variant,
+            architecture: platform.architecture,
+            os: platform.os,
+            variant: platform.variant,
             ..ImageDocument::default()
         };
         "/".clone_into(&mut document.config.working_dir);

@@ -28,6 +28,8 @@ pub struct RunStep {
     pub extra_hosts: Vec<(String, String)>,
     /// Bytes of `/dev/shm`.
     pub shm_size: Option<u64>,
+    /// Bytes of memory it may use.
+    pub memory: Option<u64>,
     /// Bytes for standard input.
     pub input: Option<Vec<u8>>,
 }

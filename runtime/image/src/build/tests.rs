@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicBool;
 use super::step::{RunStep, StepRunner};
 use super::*;
 use crate::image::Image;
+use crate::platform::Platform;
 use crate::store::ImageStore;
 
 struct Bench {
@@ -83,7 +84,7 @@ impl Bench {
         let events = |event: BuildEvent| {
             *cached.lock().expect("lock") += usize::from(matches!(event, BuildEvent::Cached { .. }));
         };
-        let find = |name: &str| Err::<Image, _>(format!("no image {name}"));
+        let find = |name: &str, _: &Platform| Err::<Image, _>(format!("no image {name}"));
         let result = build(
             &self.store,
             &request,
@@ -188,7 +189,7 @@ fn a_failing_command_shows_its_line_and_its_last_words() {
         .to_string();
     assert_eq!(
         error,
-        "Dockerfile:2: the command ended with exit code 3\n  2 | RUN exit 3\nlast lines it printed:\n  > it broke"
+        "Dockerfile:2: the command ended with exit code 3\n  1 | FROM scratch\n> 2 | RUN exit 3\nlast lines it printed:\n  > it broke"
     );
     assert!(
         bench.build_with("FROM scratch\nRUN exit 3\n", |_| {}).0.is_err(),
@@ -202,11 +203,11 @@ fn mistakes_point_into_the_dockerfile() {
     let error = |text: &str| bench.build_with(text, |_| {}).0.expect_err("fails").to_string();
     assert_eq!(
         error("FROM scratch\nCOPY none /\n"),
-        "Dockerfile:2: `none` is not there\n  2 | COPY none /"
+        "Dockerfile:2:6: `none` is not there\n  2 | COPY none /\n    |      ^^^^"
     );
     assert!(error("FROM scratch\nCOPPY a b\n").contains("did you mean `COPY`?"));
     assert!(error("FROM $BASE\n").contains("expands to nothing"));
-    assert!(error("FROM nowhere\n").starts_with("Dockerfile:1: no image nowhere"));
+    assert!(error("FROM nowhere\n").starts_with("Dockerfile:1:1: no image nowhere"));
     assert!(error("FROM scratch\nCOPY http://a/b /\n").contains("takes no URL"));
     assert!(error("FROM scratch\nRUN --security=insecure x\n").contains("refused"));
 }
