@@ -217,7 +217,7 @@ impl ImageSource for StoreImages<'_> {
         events: &dyn Events,
         cancel: &AtomicBool,
     ) -> Result<(), ImageError> {
-        let (_, wanted, section) = self.buildable(service)?;
+        let (files, _, section) = self.buildable(service)?;
         let store = self.store()?;
         let _lease = store.lease()?;
         let request = self.build_request_of(service, cancel)?;
