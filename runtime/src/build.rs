@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::io::{self, PipeReader, Read, Write};
+use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -84,7 +84,7 @@ impl StepRunner for BuildRunner<'_> {
             text
         };
         let id = self.make(step).map_err(story)?;
-        let ran = self.run_to_end(&id, step, output, stopped);
+        let ran = self.run_to_end(&id, output, stopped);
         let removed = self.retire(id);
         let code = ran.map_err(story)?;
         removed.map_err(story)?;
@@ -116,7 +116,6 @@ impl BuildRunner<'_> {
             command: Some(step.arguments.clone()),
             user: Some(step.user.clone()),
             working_directory: Some(step.working_directory.clone()),
-            stdin_open: step.input.is_some(),
             mounts,
             network,
             extra_hosts: step.extra_hosts.clone(),
@@ -155,6 +154,14 @@ impl BuildRunner<'_> {
             spec.rootfs.work = work;
             // A build has the variables of its Dockerfile and no others: what it makes must not depend on the container's name.
             spec.process.environment.clone_from(&step.environment);
+            // Names and servers are not a step's to change: it would be lost. A mount over /etc shows itself alone.
+            let covered = step.mounts.iter().any(|mount| mount.target == "/etc");
+            let of_network = |target: &str| matches!(target, "/etc/hosts" | "/etc/resolv.conf");
+            spec.mounts
+                .retain(|mount| mount.target != "/etc/hostname" && !(covered && of_network(&mount.target)));
+            for mount in &mut spec.mounts {
+                mount.read_only |= of_network(&mount.target);
+            }
             spec.mounts.extend(extra);
         })
     }
@@ -162,7 +169,6 @@ impl BuildRunner<'_> {
     fn run_to_end(
         &self,
         id: &str,
-        step: &RunStep,
         output: &mut dyn FnMut(bool, &[u8]),
         stopped: &dyn Fn() -> bool,
     ) -> Result<i32, RuntimeError> {
@@ -174,25 +180,13 @@ impl BuildRunner<'_> {
         self.runtime.start_container(id, true)?;
         let (stdout, stdout_writer) = io::pipe().map_err(failed)?;
         let (stderr, stderr_writer) = io::pipe().map_err(failed)?;
-        let (stdin_reader, mut stdin) = io::pipe().map_err(failed)?;
-        let reader = step.input.is_some().then(|| stdin_reader.as_fd());
         let session = self
             .runtime
-            .attach(id, reader, stdout_writer.as_fd(), stderr_writer.as_fd())?;
+            .attach(id, None, stdout_writer.as_fd(), stderr_writer.as_fd())?;
         drop((stdout_writer, stderr_writer));
-        let input = step.input.clone().unwrap_or_default();
-        std::thread::scope(|scope| {
-            scope.spawn(move || {
-                // The command may end before it has read all of it.
-                let _ended = stdin.write_all(&input);
-            });
-            let ended = forward(stdout, stderr, output, stopped);
-            drop(stdin_reader);
-            if !ended {
-                self.runtime.stop(id, &at_once())?;
-            }
-            Ok(())
-        })?;
+        if !forward(stdout, stderr, output, stopped) {
+            self.runtime.stop(id, &at_once())?;
+        }
         session.wait(None)
     }
 
@@ -240,6 +234,11 @@ fn mounts_of(step: &RunStep) -> Result<(Vec<MountRequest>, Vec<MountSpec>), Runt
                 });
                 continue;
             }
+            StepMountSource::Inside(path, subpath) => MountSource::Volume {
+                path: text(path)?,
+                copy_up: false,
+                subpath: Some(subpath.clone()),
+            },
             StepMountSource::Tmpfs(size) => {
                 let source = MountRequestSource::Tmpfs {
                     size: *size,

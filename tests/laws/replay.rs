@@ -147,3 +147,8 @@ fn units() {
 fn a_layer_in_tar() {
     holds("tar_layer", laws::tar_layer);
 }
+
+#[test]
+fn a_dockerfile() {
+    holds("dockerfile", laws::dockerfile);
+}

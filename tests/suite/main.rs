@@ -8,6 +8,8 @@ mod check;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod dockerfile;
+#[cfg(test)]
 mod dockerfiles;
 #[cfg(test)]
 mod explain;

@@ -374,6 +374,20 @@ fn privileged_images_are_saved_loaded_and_removed() {
     let archive = archive.to_str().expect("utf-8 path");
     host.rcompose(["image", "save", "-o", archive, "busybox:test"])
         .success();
+    let device = host.work().join("null");
+    let made = std::process::Command::new("mknod")
+        .arg(&device)
+        .args(["c", "1", "3"])
+        .status();
+    assert!(made.expect("mknod").success());
+    let name = device.to_str().expect("utf-8 path");
+    host.rcompose(["image", "save", "-o", name, "busybox:test"])
+        .success();
+    let kind = std::fs::metadata(&device).expect("the device").file_type();
+    assert!(
+        std::os::unix::fs::FileTypeExt::is_char_device(&kind),
+        "a device stays one"
+    );
     host.rcompose(["image", "rm", "busybox:test"]).success();
     assert!(
         host.rcompose(["image", "ls", "-q"])

@@ -249,7 +249,7 @@ fn a_build_step_leaves_its_changes_and_nothing_else() {
     let (upper, scratch) = (work.join("upper"), work.join("work"));
     std::fs::create_dir_all(&upper).unwrap();
     std::fs::create_dir_all(&scratch).unwrap();
-    let line = "cat > /made; cat /given; busybox ip route | grep -c default; nslookup 127.0.0.11 >/dev/null 2>&1; echo oops >&2; exit 3";
+    let line = "echo made > /made; cat /given; busybox ip route | grep -c default; nslookup 127.0.0.11 >/dev/null 2>&1; echo oops >&2; exit 3";
     let step = RunStep {
         lower: image.layer_directories(),
         upper: upper.clone(),
@@ -267,7 +267,6 @@ fn a_build_step_leaves_its_changes_and_nothing_else() {
         extra_hosts: vec![],
         shm_size: None,
         memory: None,
-        input: Some(b"from stdin".to_vec()),
     };
     let (mut output, mut errors) = (Vec::new(), Vec::new());
     let runner = scene.runtime.build_runner();
@@ -290,7 +289,7 @@ fn a_build_step_leaves_its_changes_and_nothing_else() {
         (output.as_slice(), errors.as_slice()),
         (&b"content\n1\n"[..], &b"oops\n"[..])
     );
-    assert_eq!(std::fs::read(upper.join("made")).unwrap(), b"from stdin");
+    assert_eq!(std::fs::read(upper.join("made")).unwrap(), b"made\n");
     assert!(
         scene
             .runtime
@@ -303,7 +302,6 @@ fn a_build_step_leaves_its_changes_and_nothing_else() {
         arguments: vec!["/none".into()],
         upper: work.join("u2"),
         work: work.join("w2"),
-        input: None,
         mounts: vec![],
         ..step
     };

@@ -153,6 +153,12 @@ fn write_whole(
     unfinished.push(".part");
     let unfinished = PathBuf::from(unfinished);
     let failed = |error: io::Error| CliError::user(format!("cannot write {}: {error}", path.display()));
+    // A pipe or a device, such as /dev/null, is written to: a file must not take its place.
+    if !directory && fs::metadata(path).is_ok_and(|status| !status.is_file() && !status.is_dir()) {
+        let mut out = BufWriter::new(File::options().write(true).open(path).map_err(failed)?);
+        save(&mut Output::Tar(&mut out))?;
+        return out.flush().map_err(failed);
+    }
     let saved = if directory {
         // A directory takes the place of an empty one only.
         fs::create_dir(&unfinished).map_err(failed)?;

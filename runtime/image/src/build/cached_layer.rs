@@ -190,7 +190,10 @@ impl Build<'_> {
     /// The tree that `--from=name` means in a stage.
     pub(super) fn source_tree(&self, name: &str, stage: usize) -> Result<SourceTree, String> {
         let unreadable = |error: std::io::Error| format!("cannot open `{name}`: {error}");
-        let layers = if let Some(index) = self.stages.find(name, stage, true) {
+        let context = self.request.contexts.get(name);
+        let layers = if context.is_none()
+            && let Some(index) = self.stages.find(name, stage, true)
+        {
             self.outcome(index)
                 .ok_or_else(|| format!("stage `{name}` was not built"))?
                 .layers

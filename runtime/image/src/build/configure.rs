@@ -2,8 +2,6 @@
 //! **Invariant:** pure; what an instruction means for containers is decided here and nowhere else in the builder.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use std::collections::BTreeSet;
-
 use super::dockerfile::{HealthcheckInstruction, Instruction, Words};
 use crate::image_config::{HealthCheck, ImageConfig};
 
@@ -95,9 +93,9 @@ pub(crate) fn apply(
     Ok(true)
 }
 
-/// Ports of EXPOSE as `port/protocol` each, sorted: of `80`, `80/udp` and `8000-8002`; of `[[address:]host:]port` the last counts.
+/// Ports of EXPOSE as `port/protocol` each: of `80`, `80/udp` and `8000-8002`; of `[[address:]host:]port` the last counts.
 pub(crate) fn exposed(words: &[String]) -> Result<Vec<String>, String> {
-    let mut ports = BTreeSet::new();
+    let mut ports = Vec::new();
     for text in words {
         let wrong = || format!("`{text}` is no port: write 80, 80/udp or 8000-8010");
         let (range, protocol) = text.split_once('/').unwrap_or((text, ""));
@@ -115,7 +113,7 @@ pub(crate) fn exposed(words: &[String]) -> Result<Vec<String>, String> {
         }
         ports.extend((first..=last).map(|port| format!("{port}/{protocol}")));
     }
-    Ok(ports.into_iter().collect())
+    Ok(ports)
 }
 
 /// A number, or a name as kill(1) knows it, with or without SIG.

@@ -5,10 +5,10 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use globset::GlobBuilder;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 
 use super::destination::Destination;
@@ -17,6 +17,7 @@ use super::fingerprint::Fingerprint;
 use super::hash_index::HashIndex;
 use super::ignore::PatternList;
 use super::overlay::Tree;
+use super::path_pattern::{Stars, compiled};
 use super::transfer::{Entry, Manner, Transfer, names};
 use super::written::Attributes;
 
@@ -51,13 +52,7 @@ impl Copying<'_> {
     fn find(&self) -> Result<Vec<Found>, String> {
         let mut found = Vec::new();
         for source in self.sources {
-            let clean = clean(source);
-            let matches = if is_glob(&clean) {
-                self.glob(&clean)?
-            } else {
-                vec![clean]
-            };
-            for path in matches {
+            for path in self.paths(source)? {
                 found.push(self.one(source, path)?);
             }
         }
@@ -89,14 +84,17 @@ impl Copying<'_> {
         }
     }
 
+    /// The paths a source stands for, below the root of the tree.
+    pub(crate) fn paths(&self, source: &str) -> Result<Vec<PathBuf>, String> {
+        let clean = clean(source);
+        if is_glob(&clean) {
+            return self.glob(&clean);
+        }
+        Ok(vec![clean])
+    }
+
     /// A source by its exact path; a link is followed, as BuildKit does.
     fn one(&self, written: &str, path: PathBuf) -> Result<Found, String> {
-        let hidden = || {
-            self.ignore.is_some_and(|list| {
-                path.to_str()
-                    .is_some_and(|text| !text.is_empty() && list.matches(text))
-            })
-        };
         let opened = self
             .from
             .open(&path, OFlags::PATH)
@@ -104,7 +102,22 @@ impl Copying<'_> {
         let status =
             rustix::fs::fstat(&opened).map_err(|errno| format!("cannot look at `{written}`: {errno}"))?;
         let directory = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
-        if !directory && hidden() {
+        let real = resolve_link(self.from, &path).unwrap_or_else(|_| path.clone());
+        let hidden = self.ignore.is_some_and(|list| {
+            let gone = |path: &Path| {
+                let path = path.strip_prefix("/").unwrap_or(path);
+                path.to_str().is_some_and(|text| {
+                    !text.is_empty()
+                        && if directory {
+                            list.prunes(text)
+                        } else {
+                            list.matches(text)
+                        }
+                })
+            };
+            gone(&path) || gone(&real)
+        });
+        if hidden {
             return Err(format!("`{written}` is left out by the .dockerignore"));
         }
         Ok(Found { path, directory })
@@ -112,23 +125,25 @@ impl Copying<'_> {
 
     fn glob(&self, pattern: &Path) -> Result<Vec<PathBuf>, String> {
         let text = pattern.to_str().ok_or("a source is not valid UTF-8")?;
-        let matcher = GlobBuilder::new(text)
-            .literal_separator(true)
-            .build()
-            .map_err(|error| format!("`{text}` is a malformed pattern: {}", error.kind()))?
-            .compile_matcher();
+        // Only `--parents` knows `**`, as it goes by patterns of a `.dockerignore`.
+        let stars = if self.parents {
+            Stars::Across
+        } else {
+            Stars::Within
+        };
+        let matcher = compiled(text, stars).ok_or_else(|| format!("`{text}` is a malformed pattern"))?;
         let fixed: PathBuf = pattern
             .components()
             .take_while(|part| !is_glob(Path::new(part.as_os_str())))
             .collect();
         let mut found = Vec::new();
-        let deep = text.contains("**");
+        let deep = self.parents && text.contains("**");
         let depth = pattern.components().count();
         self.walk(&fixed, &mut |path| {
             let hidden = self
                 .ignore
                 .is_some_and(|list| path.to_str().is_some_and(|text| list.matches(text)));
-            if matcher.is_match(path) && !hidden {
+            if path.to_str().is_some_and(|path| matcher.is_match(path)) && !hidden {
                 found.push(path.to_owned());
             }
             deep || path.components().count() < depth
@@ -154,16 +169,10 @@ impl Copying<'_> {
     }
 
     fn left_out(&self, found: &Found) -> Vec<(PathBuf, &PatternList)> {
-        let mut lists = vec![(
-            if found.directory {
-                found.path.clone()
-            } else {
-                parent(&found.path)
-            },
-            self.exclude,
-        )];
-        lists.extend(self.ignore.map(|list| (PathBuf::new(), list)));
-        lists
+        // A file that is named itself is wanted: `--exclude` is about what is in directories.
+        let exclude = found.directory.then(|| (found.path.clone(), self.exclude));
+        let ignore = self.ignore.map(|list| (PathBuf::new(), list));
+        exclude.into_iter().chain(ignore).collect()
     }
 
     /// Digest of everything that would be copied.
@@ -263,6 +272,9 @@ pub(crate) fn write_file(
     content: &[u8],
     manner: &Manner,
 ) -> Result<(), String> {
+    if name.contains('/') {
+        return Err(format!("the heredoc `{name}` is no file name: it has a slash"));
+    }
     let write = || {
         let clean_path = PathBuf::from("/").join(clean(destination));
         let path = if destination.ends_with('/') || into.is_directory(&clean_path) {
@@ -281,7 +293,10 @@ pub(crate) fn write_file(
         let attributes = Attributes {
             uid,
             gid,
-            mode: manner.mode.unwrap_or(0o644),
+            mode: manner
+                .mode
+                .as_ref()
+                .map_or(0o644, |change| change.of(0o644, false)),
             modified: None,
         };
         attributes.apply(file.as_fd())
@@ -306,7 +321,7 @@ fn resolve_link(tree: &Tree, path: &Path) -> io::Result<PathBuf> {
         };
         match rustix::fs::readlinkat(&directory, name, Vec::new()) {
             Ok(link) => {
-                let link = PathBuf::from(OsStr::new(&*link.to_string_lossy()));
+                let link = PathBuf::from(OsString::from_vec(link.into_bytes()));
                 path = clean_path(&parent(&path).join(link));
             }
             Err(_) => return Ok(path),
@@ -457,12 +472,39 @@ mod tests {
     }
 
     #[test]
+    fn what_only_might_come_back_leaves_no_directory_and_what_is_gone_is_not_there() {
+        let case = Case::new(&[("a", "a"), ("t/deep/y", "y"), ("u/v/w", "w")]);
+        case.copy_with(&["."], "/", "*\n!a\n!u/v/w\n", Manner::default())
+            .expect("copies");
+        assert_eq!((case.image("a"), case.image("u/v/w")), ("a".into(), "w".into()));
+        assert!(!case.image.path().join("t").exists());
+        symlink("t", case.context.path().join("link")).expect("link");
+        for source in ["t", "link", "t/deep/y"] {
+            let error = case.copy_with(&[source], "/", "t\n", Manner::default());
+            assert!(error.is_err_and(|error| error.contains("left out")), "{source}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_stops_at_slashes_and_braces_are_names() {
+        let case = Case::new(&[("a/x/2", ""), ("a/2", ""), ("{a,b}", ""), ("b", "")]);
+        case.copy(&["**/2"], "/one/").expect("copies");
+        case.copy(&["{a,b}"], "/two/").expect("copies");
+        assert_eq!(
+            fs::read_dir(case.image.path().join("one")).expect("made").count(),
+            1
+        );
+        assert!(case.image.path().join("two/{a,b}").exists() && !case.image.path().join("two/b").exists());
+    }
+
+    #[test]
     fn owners_and_modes_apply_to_made_directories_too() {
         let case = Case::new(&[("a", "a")]);
         let manner = Manner {
             owner: Some((7, 8)),
             keep_owner: false,
-            mode: Some(0o4750),
+            replacing: false,
+            mode: Some(super::super::chmod::ModeChange::Exact(0o4750)),
         };
         case.copy_with(&["a"], "/made/here/", "", manner).expect("copies");
         let status = |path: &str| {

@@ -2,13 +2,15 @@
 //! **Invariant:** the cache key is the content that is read, where it goes and how; nothing else.
 
 use std::fs::File;
+use std::path::Path;
 
 use rustix::fs::OFlags;
 
 use super::add_sources::{fetch, is_remote};
 use super::builder::{Build, at_line};
 use super::cached_layer::{At, Keys};
-use super::copy::{Copying, clean, is_directory, write_file};
+use super::chmod::ModeChange;
+use super::copy::{Copying, is_directory, write_file};
 use super::created_by::of_copy;
 use super::destination::Destination;
 use super::dockerfile::Copy;
@@ -26,7 +28,7 @@ use crate::digest::Digest;
 /// What the words of the instruction mean.
 struct Meant {
     destination: String,
-    mode: Option<u32>,
+    mode: Option<ModeChange>,
     exclude: PatternList,
 }
 
@@ -40,7 +42,7 @@ impl Meant {
         Ok(Self {
             destination: absolute(&state.document.config.working_dir, written)
                 + if directory { "/" } else { "" },
-            mode: copy.chmod.as_deref().map(octal).transpose()?,
+            mode: copy.chmod.as_deref().map(ModeChange::parse).transpose()?,
             exclude: PatternList::new(copy.exclude.iter().map(String::as_str))
                 .map_err(|error| error.to_string())?,
         })
@@ -92,14 +94,15 @@ pub(super) fn copy(
         manner: Manner {
             owner,
             keep_owner,
-            mode: words.mode,
+            replacing: false,
+            mode: words.mode.clone(),
         },
         earlier: earlier.as_ref(),
     };
     let manner = |owner| Manner {
         owner,
-        keep_owner: false,
-        mode: words.mode,
+        mode: words.mode.clone(),
+        ..Manner::default()
     };
     let key = words.key(&state.layers, copy, is_add, keep_owner);
     let quick = from.layers.as_ref().map(|layers| {
@@ -134,19 +137,22 @@ pub(super) fn copy(
             let owner = match &copy.chown {
                 Some(text) => {
                     let image = Tree::image(&directories.lower, directories.upper()).map_err(unreadable)?;
-                    Some(identity::owner(text, &image).map_err(failed)?)
+                    Some(owner_of(text, &image).map_err(failed)?)
                 }
                 None => None,
             };
             let mut plain = copying(owner);
             let mut rest = Vec::new();
-            for source in plain.sources {
-                let may_unpack = is_add && copy.unpack != Some(false);
-                if !may_unpack
-                    || !unpack_archive(build, &from.tree, source, &into, &words.destination, owner)
-                        .map_err(failed)?
-                {
+            for source in &local {
+                if !is_add || copy.unpack == Some(false) {
                     rest.push(source.clone());
+                    continue;
+                }
+                for path in plain.paths(source).map_err(failed)? {
+                    let unpacked = unpack_archive(build, &from.tree, &path, &into, &words.destination, owner);
+                    if !unpacked.map_err(failed)? {
+                        rest.push(literal(&path));
+                    }
                 }
             }
             plain.sources = &rest;
@@ -189,30 +195,38 @@ fn earlier_copy<'b>(
     Some(EarlierCopy::of(build.store, &build.index, &name.finish()))
 }
 
-fn octal(text: &str) -> Result<u32, String> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
-    let mode = u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mode| digits && *mode <= 0o7777);
-    mode.ok_or_else(|| format!("--chmod={text} is no octal mode such as 755"))
+/// An unknown name is an error: silently giving the files to root is nobody's wish.
+fn owner_of(text: &str, image: &Tree) -> Result<(u32, u32), String> {
+    identity::owner(text, image).map_err(|unknown| format!("--chown={text}: {unknown}"))
+}
+
+/// The pattern that means this path and no other.
+fn literal(path: &Path) -> String {
+    let mut text = String::new();
+    for character in path.to_string_lossy().chars() {
+        if matches!(character, '*' | '?' | '[' | '\\') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text
 }
 
 /// Unpacks a local archive, known by its content; false when the source is none.
 fn unpack_archive(
     build: &Build<'_>,
     from: &Tree,
-    source: &str,
+    path: &Path,
     into: &Destination,
     destination: &str,
     owner: Option<(u32, u32)>,
 ) -> Result<bool, String> {
-    let path = clean(source);
-    if is_directory(from, &path) {
+    if is_directory(from, path) {
         return Ok(false);
     }
-    let Ok(file) = from.open(&path, OFlags::RDONLY | OFlags::NONBLOCK) else {
+    let Ok(file) = from.open(path, OFlags::RDONLY | OFlags::NONBLOCK) else {
         return Ok(false);
     };
-    let file = File::from(file);
-    unpack_step::unpack(build.store, source, file, into, destination, owner)
+    let source = path.display().to_string();
+    unpack_step::unpack(build.store, &source, File::from(file), into, destination, owner)
 }

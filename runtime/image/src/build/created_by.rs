@@ -55,9 +55,14 @@ pub(super) fn of_run(arguments: &[String], command: &[String]) -> String {
     format!("RUN |{count} {} {command} # buildkit", arguments.join(" "))
 }
 
-/// `COPY` and `ADD`, without their flags.
+/// `COPY` and `ADD`; of their flags, who owns and who may.
 pub(super) fn of_copy(copy: &Copy, is_add: bool) -> String {
     let mut text = if is_add { "ADD" } else { "COPY" }.to_owned();
+    for (flag, value) in [("chown", &copy.chown), ("chmod", &copy.chmod)] {
+        if let Some(value) = value.as_deref().filter(|value| !value.is_empty()) {
+            text = format!("{text} --{flag}={value}");
+        }
+    }
     for source in &copy.sources {
         text = format!("{text} {source}");
     }

@@ -13,6 +13,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::chmod::ModeChange;
 use super::overlay::Tree;
 use super::transfer::Manner;
 use super::written::{Attributes, copy_xattrs};
@@ -208,8 +209,20 @@ impl Place {
         })
     }
 
-    /// The directory `name` in it, made when missing. What is no directory is replaced.
-    pub(crate) fn directory(&self, name: &OsStr) -> io::Result<Self> {
+    /// The directory `name` in it, made when missing. What is no directory is replaced if `replacing`; a link to one may be what holds
+    /// the system together (`/lib`), so that otherwise it is an error, as in BuildKit.
+    pub(crate) fn directory(&self, name: &OsStr, replacing: bool) -> io::Result<Self> {
+        if !replacing {
+            let above = kind(&self.upper, name)?;
+            let below = match (above, &self.lower) {
+                (None, Some(lower)) => kind(lower, name)?,
+                _ => None,
+            };
+            if above.or(below).is_some_and(|kind| kind != FileType::Directory) {
+                let text = format!("cannot copy a directory over {}, which is none", name.display());
+                return Err(io::Error::new(io::ErrorKind::NotADirectory, text));
+            }
+        }
         let lower = match &self.lower {
             Some(lower) => open_directory(lower, name)?,
             None => None,
@@ -270,7 +283,7 @@ impl Place {
     /// Makes a directory that is nowhere yet (Dockerfile reference, COPY: made folders take `--chmod` without set-id bits, and `--chown`).
     fn made(&self, name: &OsStr, manner: &Manner) -> io::Result<Self> {
         let (uid, gid) = manner.owner.unwrap_or((0, 0));
-        let mode = manner.mode.map_or(0o755, |mode| mode & 0o777);
+        let mode = manner.mode.as_ref().map_or(0o755, ModeChange::of_made_directory);
         rustix::fs::mkdirat(&self.upper, name, Mode::from_raw_mode(mode))?;
         let upper = open_directory(&self.upper, name)?.ok_or(Errno::NOENT)?;
         let attributes = Attributes {
@@ -342,7 +355,7 @@ mod tests {
         let layers = [high.path().to_owned(), low.path().to_owned()];
         let tree = Destination::new(&layers, up.path()).expect("tree");
         let manner = Manner {
-            mode: Some(0o4711),
+            mode: Some(ModeChange::Exact(0o4711)),
             owner: Some((3, 4)),
             ..Manner::default()
         };

@@ -10,6 +10,7 @@ mod mount;
 mod parse;
 mod words;
 
+pub use heredoc::is_heredoc;
 pub use instruction::{
     Copy, From, HealthcheckInstruction, Heredoc, Instruction, KeyValue, Mount, MountKind, Run, Words,
 };

@@ -11,6 +11,8 @@ pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// `${a:-${b:-…}}` may go this deep; nobody writes it, and the stack has an end.
 const DEEPEST: usize = 100;
+/// Bytes of a word at the most: forms within forms multiply, and no program takes a variable of this size (execve(2): 128 KiB).
+const LONGEST: usize = 1 << 20;
 
 /// Expands one word.
 ///
@@ -51,6 +53,14 @@ pub(super) fn split_words(text: &str, raw_quotes: bool, raw_escapes: bool) -> Re
         lexer.quotes = Quotes::Stay;
     }
     Ok(lexer.until(None, raw_escapes)?.into_words())
+}
+
+/// That a text has not grown out of all reason.
+pub(super) fn bounded(text: &str) -> Result<(), String> {
+    if text.len() > LONGEST {
+        return Err(format!("an expansion has more than {LONGEST} bytes"));
+    }
+    Ok(())
 }
 
 /// What a quotation mark does.
@@ -162,6 +172,7 @@ impl<'a> Lexer<'a> {
                 '$' => {
                     let value = self.variable()?;
                     value.chars().for_each(|character| read.plain(character));
+                    bounded(&read.text)?;
                 }
                 '\'' if self.quotes != Quotes::AreText => read.protected(&self.single_quoted()?),
                 '"' if self.quotes != Quotes::AreText => read.protected(&self.double_quoted()?),
@@ -213,7 +224,10 @@ impl<'a> Lexer<'a> {
                     self.mark('"', &mut text);
                     return Ok(text);
                 }
-                Some('$') => text.push_str(&self.variable()?),
+                Some('$') => {
+                    text.push_str(&self.variable()?);
+                    bounded(&text)?;
+                }
                 Some(escape) if escape == self.escape => {
                     if self.raw_escapes {
                         text.push(escape);
@@ -423,6 +437,8 @@ mod tests {
         }
         let deep = "${X:-".repeat(200) + &"}".repeat(200);
         assert!(with(&deep).is_err_and(|error| error.contains("deep")));
+        let large = "${V//?/".repeat(12) + "x" + &"}".repeat(12);
+        assert!(with(&large).is_err_and(|error| error.contains("bytes")));
     }
 
     #[test]

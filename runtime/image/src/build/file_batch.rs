@@ -65,8 +65,11 @@ impl PendingFile {
         let created = File::from(created);
         copy_content(&from, &created, &self.status, buffer)?;
         attributes.apply(created.as_fd())?;
-        // After chown, which takes capabilities away (capabilities(7)).
-        copy_xattrs(from.as_fd(), created.as_fd())
+        if manner.keep_owner {
+            // After chown, which takes capabilities away (capabilities(7)).
+            copy_xattrs(from.as_fd(), created.as_fd())?;
+        }
+        Ok(())
     }
 }
 

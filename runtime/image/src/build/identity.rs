@@ -1,4 +1,4 @@
-//! In: `user[:group]` of a `--chown` or USER, and the tree of the image. Out: numbers.
+//! In: `user[:group]` of a `--chown` or USER, and the tree of the image. Out: numbers, or which name is not known.
 //! **Invariant:** names are looked up in the image's own tables, never in the host's.
 
 use std::io::Read;
@@ -11,42 +11,41 @@ use super::overlay::Tree;
 /// Bytes of a table that are read; more is no honest passwd file.
 const LONGEST_TABLE: u64 = 4 << 20;
 
-/// Owner and group of `--chown`: one name or number stands for both (`--chown=77` is `77:77`).
-pub(crate) fn owner(text: &str, tree: &Tree) -> Result<(u32, u32), String> {
+/// Owner and group of `--chown` and of USER: one name or number stands for both (`--chown=77` is `77:77`).
+pub(crate) fn owner(text: &str, tree: &Tree) -> Result<(u32, u32), Unknown> {
     let (user, group) = text
         .split_once(':')
         .map_or((text, None), |(user, group)| (user, Some(group)));
-    let uid = match number(user) {
-        Some(uid) => uid,
-        None => find(tree, "/etc/passwd", user, 2)
-            .ok_or_else(|| format!("the image has no user `{user}` (--chown={text})"))?,
+    let (uid, own) = match (user, number(user)) {
+        ("", _) => (0, 0),
+        (_, Some(number)) => (number, number),
+        (name, None) => match find(tree, "/etc/passwd", name, 2) {
+            Some(uid) => (uid, find(tree, "/etc/passwd", name, 3).unwrap_or(uid)),
+            // An image without a user table has it, too.
+            None if name == "root" => (0, 0),
+            None => return Err(Unknown::User(name.to_owned())),
+        },
     };
     let gid = match group {
-        Some(group) => match number(group) {
+        None | Some("") => own,
+        Some(group) => match number(group).or_else(|| find(tree, "/etc/group", group, 2)) {
             Some(gid) => gid,
-            None => find(tree, "/etc/group", group, 2)
-                .ok_or_else(|| format!("the image has no group `{group}` (--chown={text})"))?,
-        },
-        None => match number(user) {
-            Some(gid) => gid,
-            None => find(tree, "/etc/passwd", user, 3).unwrap_or(uid),
+            None if group == "root" => 0,
+            None => return Err(Unknown::Group(group.to_owned(), (uid, own))),
         },
     };
     Ok((uid, gid))
 }
 
-/// Owner of what WORKDIR makes: the USER in force; its group is the user's own, 0 for an unknown number.
-pub(crate) fn user(text: &str, tree: &Tree) -> Result<(u32, u32), String> {
-    if text.is_empty() {
-        return Ok((0, 0));
-    }
-    if text.contains(':') {
-        return owner(text, tree);
-    }
-    match number(text) {
-        Some(uid) => Ok((uid, find_by_id(tree, uid).unwrap_or(0))),
-        None => owner(text, tree),
-    }
+/// A name that the image's tables do not have.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unknown {
+    /// Of a user.
+    #[error("the image has no user `{0}` in its /etc/passwd")]
+    User(String),
+    /// Of a group, and what the user alone stands for.
+    #[error("the image has no group `{0}` in its /etc/group")]
+    Group(String, (u32, u32)),
 }
 
 /// A number as `useradd` would take it; 2³²−1 means "no change" to chown(2) and is refused.
@@ -69,16 +68,9 @@ fn table(tree: &Tree, path: &str) -> Option<String> {
 
 fn find(tree: &Tree, path: &str, name: &str, field: usize) -> Option<u32> {
     let text = table(tree, path)?;
-    let line = text.lines().find(|line| line.split(':').next() == Some(name))?;
+    let mut lines = text.lines().map(str::trim);
+    let line = lines.find(|line| line.split(':').next() == Some(name))?;
     number(line.split(':').nth(field)?)
-}
-
-fn find_by_id(tree: &Tree, uid: u32) -> Option<u32> {
-    let text = table(tree, "/etc/passwd")?;
-    let line = text
-        .lines()
-        .find(|line| line.split(':').nth(2).and_then(number) == Some(uid))?;
-    number(line.split(':').nth(3)?)
 }
 
 #[cfg(test)]
@@ -97,23 +89,24 @@ mod tests {
         std::fs::write(directory.path().join("etc/group"), "root:x:0:\nstaff:x:50:\n").expect("write");
         let tree = Tree::directory(directory.path()).expect("tree");
         let cases = [
-            ("77", Ok((77, 77))),
-            ("app", Ok((10, 20))),
-            ("app:staff", Ok((10, 50))),
-            ("1:2", Ok((1, 2))),
-            ("app:0", Ok((10, 0))),
+            ("77", (77, 77)),
+            ("app", (10, 20)),
+            ("app:staff", (10, 50)),
+            ("1:2", (1, 2)),
+            ("app:0", (10, 0)),
+            (":staff", (0, 50)),
+            ("root:root", (0, 0)),
         ];
         for (text, expected) in cases {
-            assert_eq!(owner(text, &tree), expected, "{text}");
+            assert_eq!(owner(text, &tree), Ok(expected), "{text}");
         }
-        assert!(
-            owner("nobody", &tree).is_err()
-                && owner("app:wheel", &tree).is_err()
-                && owner("4294967295", &tree).is_err()
-        );
+        assert_eq!(owner("nobody", &tree), Err(Unknown::User("nobody".into())));
         assert_eq!(
-            (user("10", &tree), user("99", &tree)),
-            (Ok((10, 20)), Ok((99, 0)))
+            owner("app:wheel", &tree),
+            Err(Unknown::Group("wheel".into(), (10, 20)))
         );
+        assert!(owner("4294967295", &tree).is_err());
+        let nothing = Tree::directory(&directory.path().join("etc")).expect("tree");
+        assert_eq!(owner("root", &nothing), Ok((0, 0)));
     }
 }

@@ -4,7 +4,9 @@
 //! **Invariant:** pure; paths are relative, with `/`, and clean.
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use globset::{GlobBuilder, GlobMatcher};
+use regex::Regex;
+
+use super::path_pattern::{Stars, compiled};
 
 /// A pattern that is none.
 #[derive(Debug, thiserror::Error)]
@@ -12,8 +14,6 @@ use globset::{GlobBuilder, GlobMatcher};
 pub struct PatternError {
     /// As written.
     pub pattern: String,
-    #[source]
-    source: globset::Error,
 }
 
 /// Patterns in order; of a `.dockerignore`, of `--exclude`, of a watch rule.
@@ -24,7 +24,7 @@ pub struct PatternList {
 
 #[derive(Debug, Clone)]
 struct Pattern {
-    matcher: GlobMatcher,
+    matcher: Regex,
     brings_back: bool,
     /// The one place where it brings something back; none when it has a wildcard before its end.
     brings_back_at: Option<String>,
@@ -50,18 +50,13 @@ impl PatternList {
             if clean.is_empty() {
                 continue;
             }
-            let glob = GlobBuilder::new(&clean)
-                .literal_separator(true)
-                .backslash_escape(true)
-                .build()
-                .map_err(|source| PatternError {
-                    pattern: written.to_owned(),
-                    source,
-                })?;
+            let matcher = compiled(&clean, Stars::Across).ok_or_else(|| PatternError {
+                pattern: written.to_owned(),
+            })?;
             let place = clean.trim_end_matches("/**").trim_end_matches("/*");
             let is_plain = !place.contains(['*', '?', '[', '\\']);
             list.patterns.push(Pattern {
-                matcher: glob.compile_matcher(),
+                matcher,
                 brings_back,
                 brings_back_at: (brings_back && is_plain).then(|| place.to_owned()),
             });
@@ -111,12 +106,16 @@ impl Pattern {
     }
 }
 
-/// Without empty, `.` and `..` components and without slashes at either end, as Go's filepath.Clean leaves a rooted path.
+/// Without empty and `.` components and without slashes at either end, as Go's filepath.Clean leaves it: a `..` that leads out stays,
+/// and so matches nothing.
 fn clean(pattern: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in pattern.split('/') {
         match part {
             "" | "." => {}
+            ".." if !pattern.starts_with('/') && parts.last().is_none_or(|last| *last == "..") => {
+                parts.push(part);
+            }
             ".." => {
                 parts.pop();
             }
@@ -148,6 +147,7 @@ mod tests {
         assert!(left_out(&["docs/**"], "docs/a/b"));
         assert!(left_out(&["a?c"], "abc"));
         assert!(!left_out(&["a?c"], "a/c"));
+        assert!(!left_out(&["{a,b}"], "a") && left_out(&["d/../b"], "b") && !left_out(&["../b"], "b"));
     }
 
     #[test]

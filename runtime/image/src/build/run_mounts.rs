@@ -2,6 +2,7 @@
 //! **Invariant:** an id or path of the Dockerfile is never a path of the host: ids are hashed, paths resolved inside their tree.
 
 use std::fs;
+use std::os::fd::AsFd;
 
 use rustix::fs::OFlags;
 
@@ -17,6 +18,7 @@ use super::step::{StepMount, StepMountSource};
 use super::step_key::StepKey;
 use super::transfer::Manner;
 use super::workdir_step::absolute;
+use super::written::Attributes;
 use crate::store::PreparedLayer;
 
 /// Mounts of a RUN, ready, and what has to live as long as the command.
@@ -74,7 +76,7 @@ fn with_source(
         destination: "/",
         parents: false,
         manner: Manner {
-            keep_owner: true,
+            keep_owner: from.ignore.is_none(),
             ..Manner::default()
         },
         earlier: None,
@@ -99,7 +101,10 @@ pub(super) fn prepare(
                 .target
                 .as_deref()
                 .ok_or_else(|| "RUN --mount needs target=".to_owned())?;
-            Ok::<_, String>(absolute(working_directory, text))
+            match absolute(working_directory, text) {
+                root if root == "/" => Err("RUN --mount: the target must not be /".to_owned()),
+                target => Ok(target),
+            }
         };
         match mount.kind {
             MountKind::Bind => bind(build, mount, stage, target()?, &mut prepared)?,
@@ -139,7 +144,7 @@ fn bind(
 ) -> Result<(), String> {
     let read_only = mount.read_only.unwrap_or(true);
     let from = source_of(build, mount, stage)?;
-    if from.ignore.is_none() {
+    if read_only && from.ignore.is_none() {
         let path = format!("/{}", clean(mount.source.as_deref().unwrap_or("/")).display());
         let source = StepMountSource::Layers(from.lower, path);
         prepared.mounts.push(StepMount {
@@ -152,15 +157,15 @@ fn bind(
     // A copy: what the .dockerignore leaves out stays invisible, and writes are thrown away.
     let scratch = build.store.prepare_layer().map_err(|error| error.to_string())?;
     let into = Destination::new(&[], scratch.path()).map_err(|error| error.to_string())?;
+    let source = clean(mount.source.as_deref().unwrap_or("."));
+    let mut single = false;
     with_source(build, mount, stage, &mut |copying| {
+        single = !is_directory(copying.from, &source);
         copying.copy(&into).map(|()| String::new())
     })?;
-    let source = clean(mount.source.as_deref().unwrap_or("."));
-    let single = !is_directory(&from.tree, &source);
-    let path = if single {
-        scratch.path().join(source.file_name().unwrap_or_default())
-    } else {
-        scratch.path().to_owned()
+    let path = match source.file_name().filter(|_| single) {
+        Some(name) => scratch.path().join(name),
+        None => scratch.path().to_owned(),
     };
     prepared.mounts.push(StepMount {
         target,
@@ -201,8 +206,15 @@ fn cache(
             .map_err(failed)?;
         if mount.from.is_some() {
             let into = Destination::new(&[], &directory).map_err(failed)?;
+            let source = clean(mount.source.as_deref().unwrap_or("/"));
             with_source(build, mount, stage, &mut |copying| {
-                copying.copy(&into).map(|()| String::new())
+                copying.copy(&into)?;
+                // The directory itself is the source's, too.
+                let opened = copying.from.open(&source, OFlags::DIRECTORY).map_err(failed)?;
+                let status = rustix::fs::fstat(&opened).map_err(|errno| failed(errno.into()))?;
+                let own = fs::File::open(&directory).map_err(failed)?;
+                Attributes::of(&status).apply(own.as_fd()).map_err(failed)?;
+                Ok(String::new())
             })?;
         }
     }
@@ -220,19 +232,21 @@ fn cache(
         }
         Some(other) => return Err(format!("sharing={other} is none of shared, private and locked")),
     }
-    let mut path = directory;
-    if let Some(source) = mount.source.as_deref().filter(|_| mount.from.is_none()) {
-        let inside = Tree::directory(&path).map_err(failed)?;
-        let clean = clean(source);
-        inside
-            .open(&clean, OFlags::PATH | OFlags::DIRECTORY)
-            .map_err(failed)?;
-        path = path.join(clean);
-    }
+    let source = match mount.source.as_deref().filter(|_| mount.from.is_none()) {
+        None => StepMountSource::Bind(directory),
+        Some(source) => {
+            let inside = Tree::directory(&directory).map_err(failed)?;
+            let part = clean(source);
+            if !is_directory(&inside, &part) {
+                return Err(format!("the cache mount `{id}` has no directory `{source}`"));
+            }
+            StepMountSource::Inside(directory, part.to_string_lossy().into_owned())
+        }
+    };
     prepared.mounts.push(StepMount {
         target,
         read_only: mount.read_only.unwrap_or(false),
-        source: StepMountSource::Bind(path),
+        source,
     });
     Ok(())
 }
@@ -246,6 +260,7 @@ fn secret(
     let named = mount
         .id
         .clone()
+        .or_else(|| mount.source.clone())
         .or_else(|| mount.target.as_deref()?.rsplit('/').next().map(str::to_owned));
     let id = named.ok_or("RUN --mount=type=secret needs id=")?;
     let Some(value) = build.request.secrets.get(&id) else {

@@ -5,15 +5,17 @@ use super::builder::{Build, at_line};
 use super::cached_layer::{At, Keys};
 use super::configure;
 use super::created_by::of_run;
-use super::dockerfile::{Run, Words};
+use super::dockerfile::{Run, Words, is_heredoc};
 use super::failure::excerpt;
 use super::foreign;
 use super::request::{BuildError, BuildEvent};
 use super::run_mounts::{bind_fingerprint, prepare};
 use super::stage_state::StageState;
-use super::step::{RunStep, StepNetwork};
+use super::step::{RunStep, StepMount, StepMountSource, StepNetwork};
 use super::step_key::StepKey;
 use super::stubs::{existing, remove_stubs};
+use super::workdir_step::absolute;
+use crate::image_config::ImageConfig;
 use crate::platform::Platform;
 
 /// Bytes of output kept for the error message.
@@ -47,12 +49,15 @@ pub(super) fn run(
     let config = state.document.config.clone();
     let mounts = &run.mounts;
     let (keyed, environment) = state.scope.environment(&build.given);
-    let arguments = arguments(run, &config);
+    let (arguments, script) = arguments(run, &config).map_err(failed)?;
 
     let mut key = StepKey::new("run 2");
     key.layers(&state.layers);
     key.list(&arguments);
     key.list(&keyed);
+    if let Some(StepMountSource::Content(script, ..)) = script.as_ref().map(|mount| &mount.source) {
+        key.word(script);
+    }
     key.word(config.user.as_bytes());
     key.word(config.working_dir.as_bytes());
     key.word(format!("{network:?}").as_bytes());
@@ -77,17 +82,12 @@ pub(super) fn run(
             arguments: arguments.clone(),
             environment: step_environment,
             user: config.user.clone(),
-            working_directory: if config.working_dir.is_empty() {
-                "/".to_owned()
-            } else {
-                config.working_dir.clone()
-            },
-            mounts: prepared.mounts.clone(),
+            working_directory: absolute("", &config.working_dir),
+            mounts: prepared.mounts.iter().chain(&script).cloned().collect(),
             network,
             extra_hosts: build.request.extra_hosts.clone(),
             shm_size: build.request.shm_size,
             memory: build.request.memory,
-            input: None,
         };
         let before = existing(directories, &step.mounts);
         let mut kept = Vec::new();
@@ -149,38 +149,37 @@ fn network(name: Option<&str>) -> Result<StepNetwork, String> {
     }
 }
 
-/// The command; a heredoc alone is the script, others are given back to the shell as they were written.
-fn arguments(run: &Run, config: &crate::image_config::ImageConfig) -> Vec<String> {
-    let Words::Shell(line) = &run.command else {
-        return configure::arguments(&run.command, config);
+/// Where a script with an interpreter of its own is shown to the command, read-only.
+const SCRIPTS: &str = "/dev/pipes";
+
+/// The command, and the script it runs where it has one. A heredoc alone is the script: the shell's, or, when it begins with `#!`, a file.
+/// Others are given to the shell as they were written.
+fn arguments(run: &Run, config: &ImageConfig) -> Result<(Vec<String>, Option<StepMount>), String> {
+    let (Words::Shell(line), Some(first)) = (&run.command, run.heredocs.first()) else {
+        return Ok((configure::arguments(&run.command, config), None));
     };
-    let Some(first) = run.heredocs.first() else {
-        return configure::arguments(&run.command, config);
-    };
-    let alone = run.heredocs.len() == 1
-        && line.trim_start().starts_with("<<")
-        && line.split_whitespace().count() == 1;
-    let shell = configure::shell(config);
-    if alone
-        && let Some(interpreter) = first
-            .content
-            .strip_prefix("#!")
-            .and_then(|rest| rest.lines().next())
-    {
-        // The script's own interpreter reads it as an argument of `-c`-less form: through a file made by the shell.
-        let script = format!(
-            "rcompose_script=$(mktemp) && cat >\"$rcompose_script\" <<'RCOMPOSE_END_OF_SCRIPT'\n{}RCOMPOSE_END_OF_SCRIPT\n{} \"$rcompose_script\"; rcompose_code=$?; rm -f \"$rcompose_script\"; exit $rcompose_code",
-            first.content,
-            interpreter.trim()
-        );
-        return ["/bin/sh".to_owned(), "-c".to_owned(), script].to_vec();
+    let shell = |text: String| configure::arguments(&Words::Shell(text), config);
+    if !is_heredoc(line) {
+        let text = run.heredocs.iter().fold(line.clone(), |text, document| {
+            format!("{text}\n{}{}", document.content, document.name)
+        });
+        return Ok((shell(text), None));
     }
-    let text = if alone {
-        first.content.clone()
-    } else {
-        run.heredocs.iter().fold(format!("{line}\n"), |text, heredoc| {
-            format!("{text}{}{}\n", heredoc.content, heredoc.name)
-        })
+    let script = first.text();
+    if !script.starts_with("#!") {
+        return Ok((shell(script), None));
+    }
+    if first.name.contains('/') || first.name == "." || first.name == ".." {
+        return Err(format!(
+            "the heredoc `{}` is no file name for a script",
+            first.name
+        ));
+    }
+    let target = format!("{SCRIPTS}/{}", first.name);
+    let mount = StepMount {
+        target: target.clone(),
+        read_only: true,
+        source: StepMountSource::Content(script.into_bytes(), 0o755, 0, 0),
     };
-    shell.into_iter().chain([text]).collect()
+    Ok((shell(target), Some(mount)))
 }

@@ -20,7 +20,7 @@ pub(crate) struct Given {
 /// Variables of one stage.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
-    /// ENV and ARG alike, in the order of their first appearance.
+    /// ENV and ARG alike, in the order of their last appearance.
     variables: Vec<(String, String)>,
     /// ARGs in the order of their first appearance, with the value they had where nothing else gives one.
     arguments: Vec<(String, String)>,
@@ -83,7 +83,8 @@ impl Scope {
 
     /// `ENV name=value`.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
-        put(&mut self.variables, name, value);
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// `ARG name` or `ARG name=default` (expanded). Returns the value it has from now on.
@@ -102,7 +103,11 @@ impl Scope {
         if let Some(value) = &value {
             self.set(name, value);
         }
-        put(&mut self.arguments, name, value.as_deref().unwrap_or_default());
+        let text = value.as_deref().unwrap_or_default();
+        match self.arguments.iter_mut().find(|(known, _)| known == name) {
+            Some((_, existing)) => text.clone_into(existing),
+            None => self.arguments.push((name.to_owned(), text.to_owned())),
+        }
         value
     }
 
@@ -136,14 +141,6 @@ impl Scope {
             }
         }
         (keyed, whole)
-    }
-}
-
-/// Sets an entry, in place when the name is there.
-fn put(list: &mut Vec<(String, String)>, name: &str, value: &str) {
-    match list.iter_mut().find(|(known, _)| known == name) {
-        Some((_, existing)) => value.clone_into(existing),
-        None => list.push((name.to_owned(), value.to_owned())),
     }
 }
 
@@ -187,7 +184,7 @@ mod tests {
         let (keyed, whole) = scope.environment(&given);
         assert_eq!(
             keyed,
-            ["E=env", "A=later", "B=default", "G=global", "TARGETOS=linux"]
+            ["E=env", "B=default", "G=global", "TARGETOS=linux", "A=later"]
         );
         assert!(
             whole.contains(&"http_proxy=p".to_owned())

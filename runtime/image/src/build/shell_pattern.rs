@@ -5,6 +5,8 @@
 
 use regex::Regex;
 
+use super::expand::bounded;
+
 /// A pattern, not yet tied to one end of a value.
 pub(super) struct ShellPattern {
     /// Pieces of a regular expression, one a character of the pattern.
@@ -52,10 +54,16 @@ impl ShellPattern {
 
     pub(super) fn replaced(&self, value: &str, replacement: &str, all: bool) -> Result<String, String> {
         let regex = regex(&self.pieces.concat())?;
-        let limit = usize::from(!all);
-        Ok(regex
-            .replacen(value, limit, regex::NoExpand(replacement))
-            .into_owned())
+        let mut result = String::new();
+        let mut at = 0;
+        for found in regex.find_iter(value).take(if all { usize::MAX } else { 1 }) {
+            result.push_str(&value[at..found.start()]);
+            result.push_str(replacement);
+            bounded(&result)?;
+            at = found.end();
+        }
+        result.push_str(&value[at..]);
+        Ok(result)
     }
 }
 

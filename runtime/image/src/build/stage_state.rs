@@ -7,7 +7,6 @@ use super::configure::{DEFAULT_PATH, set_environment};
 use super::created_by::{COMMENT, of_configuration};
 use super::dockerfile::Instruction;
 use super::scope::Scope;
-use super::workdir_step::absolute;
 use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::image_config::{History, ImageDocument};
@@ -33,9 +32,6 @@ impl StageState {
         let config = &mut document.config;
         if !config.env.iter().any(|entry| entry.starts_with("PATH=")) {
             set_environment(&mut config.env, "PATH", DEFAULT_PATH);
-        }
-        if !config.working_dir.is_empty() {
-            config.working_dir = absolute("", &config.working_dir);
         }
         Self {
             layers,

@@ -30,8 +30,6 @@ pub struct RunStep {
     pub shm_size: Option<u64>,
     /// Bytes of memory it may use.
     pub memory: Option<u64>,
-    /// Bytes for standard input.
-    pub input: Option<Vec<u8>>,
 }
 
 /// A mount of one RUN.
@@ -50,6 +48,8 @@ pub struct StepMount {
 pub enum StepMountSource {
     /// A directory or file of the host.
     Bind(PathBuf),
+    /// What a directory of the host has at a path: looked up inside it when it is mounted, so that no link leads out (CVE-2024-23651).
+    Inside(PathBuf, String),
     /// The merged tree of layers, top-most first, and a path below its root; changes are thrown away.
     Layers(Vec<PathBuf>, String),
     /// Memory.

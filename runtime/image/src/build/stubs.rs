@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags};
 
+use super::destination::Destination;
 use super::overlay::{INSIDE, Tree};
 use super::stage_state::LayerDirectories;
 use super::step::StepMount;
@@ -16,21 +17,20 @@ pub(super) fn existing(directories: &LayerDirectories, mounts: &[StepMount]) -> 
     let Ok(tree) = Tree::readable(&directories.lower) else {
         return BTreeMap::new();
     };
-    let always = [
-        Path::new("/proc"),
-        Path::new("/sys"),
-        Path::new("/dev"),
-        Path::new("/etc/hosts"),
-        Path::new("/etc/resolv.conf"),
-        Path::new("/etc/hostname"),
-    ];
-    let targets = mounts.iter().map(|mount| Path::new(&mount.target)).chain(always);
+    let Ok(whole) = Destination::new(&directories.lower, directories.upper()) else {
+        return BTreeMap::new();
+    };
+    // The directories of /proc, /sys and /dev stay: every image needs them.
+    let always = ["/etc/hosts", "/etc/resolv.conf"];
+    let targets = mounts.iter().map(|mount| mount.target.as_str()).chain(always);
     targets
         .filter_map(|target| {
+            // Where links in the image lead to.
+            let target = whole.resolve(Path::new(target)).ok()?;
             let there = target
                 .ancestors()
                 .find(|path| tree.open(path, OFlags::PATH | OFlags::NOFOLLOW).is_ok())?;
-            (there != target).then(|| (target.to_owned(), there.to_owned()))
+            (there != target).then(|| (target.clone(), there.to_owned()))
         })
         .collect()
 }

@@ -89,7 +89,6 @@ fn copy(copy: &Copy, word: Word<'_>, lookup: Lookup<'_>) -> Result<Copy, String>
         chown: option(copy.chown.as_ref(), word)?,
         chmod: option(copy.chmod.as_ref(), word)?,
         checksum: option(copy.checksum.as_ref(), word)?,
-        exclude: each(&copy.exclude, word)?,
         ..copy.clone()
     })
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use rustix::fs::{AtFlags, Dir, FileType, Gid, Mode, OFlags, Stat, Uid, makedev};
 
+use super::chmod::ModeChange;
 use super::destination::Place;
 use super::earlier_copy::EarlierCopy;
 use super::file_batch::{PendingFile, copy_files};
@@ -28,10 +29,12 @@ const OPEN_DIRECTORIES: usize = 64;
 pub(crate) struct Manner {
     /// Owner and group of everything; none keeps the source's when `keep_owner`, else 0:0.
     pub(crate) owner: Option<(u32, u32)>,
-    /// Keep the source's owner.
+    /// Keep the source's owner, capabilities and attributes: it is an image's, and not a file of whoever builds.
     pub(crate) keep_owner: bool,
+    /// A directory may take the place of something else (an archive's).
+    pub(crate) replacing: bool,
     /// Mode of files and directories alike.
-    pub(crate) mode: Option<u32>,
+    pub(crate) mode: Option<ModeChange>,
 }
 
 impl Manner {
@@ -49,7 +52,13 @@ impl Manner {
         Attributes {
             uid,
             gid,
-            mode: self.mode.unwrap_or(status.st_mode & 0o7777),
+            mode: match &self.mode {
+                None => status.st_mode & 0o7777,
+                Some(change) => {
+                    let directory = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
+                    change.of(status.st_mode, directory)
+                }
+            },
             modified: Some(modified(status)),
         }
     }
@@ -196,6 +205,12 @@ impl<'a> Transfer<'a> {
                 rustix::fs::symlinkat(link, &into.upper, new_name)?;
                 self.node_attributes(&status, kind, into, new_name)?;
             }
+            // A socket without its process is an empty file, as in BuildKit.
+            FileType::Socket => {
+                let mode = Mode::from_raw_mode(0o600);
+                rustix::fs::mknodat(&into.upper, new_name, FileType::RegularFile, mode, 0)?;
+                self.node_attributes(&status, kind, into, new_name)?;
+            }
             FileType::CharacterDevice | FileType::BlockDevice | FileType::Fifo => {
                 let device = makedev(
                     rustix::fs::major(status.st_rdev),
@@ -204,8 +219,7 @@ impl<'a> Transfer<'a> {
                 rustix::fs::mknodat(&into.upper, new_name, kind, Mode::from_raw_mode(0o600), device)?;
                 self.node_attributes(&status, kind, into, new_name)?;
             }
-            // Sockets mean nothing without their process.
-            FileType::Socket | FileType::Directory | FileType::Unknown => return Ok(()),
+            FileType::Directory | FileType::Unknown => return Ok(()),
         }
         if status.st_nlink > 1 && kind != FileType::Symlink {
             let name = CString::new(new_name.as_bytes())?;
@@ -233,10 +247,13 @@ impl<'a> Transfer<'a> {
         };
         if left_out {
             // Something below may come back: its parents are made only then.
-            return self.children_that_come_back(&source, status, into, new_name);
+            let mut make = || Ok(Arc::clone(into));
+            return self.children_that_come_back(&source, status, new_name, &mut make);
         }
-        let place = Arc::new(into.directory(new_name)?);
-        copy_xattrs(source.directory.as_fd(), place.upper.as_fd())?;
+        let place = Arc::new(into.directory(new_name, self.manner.replacing)?);
+        if self.manner.keep_owner {
+            copy_xattrs(source.directory.as_fd(), place.upper.as_fd())?;
+        }
         self.children(&source, &place)?;
         self.leave(place, status)
     }
@@ -257,29 +274,44 @@ impl<'a> Transfer<'a> {
         Ok(())
     }
 
+    /// `parent` makes the directory above when it is first needed.
     fn children_that_come_back(
         &mut self,
         from: &Source,
         status: &Stat,
-        target: &Arc<Place>,
         new_name: &OsStr,
+        parent: &mut dyn FnMut() -> io::Result<Arc<Place>>,
     ) -> io::Result<()> {
-        let mut into = None;
+        let replacing = self.manner.replacing;
+        let mut made: Option<Arc<Place>> = None;
         for child in names(from.directory.as_fd())? {
             let path = from.path.join(&child);
             let status = rustix::fs::statat(&from.directory, &child, AtFlags::SYMLINK_NOFOLLOW)?;
             let is_directory = FileType::from_raw_mode(status.st_mode) == FileType::Directory;
-            if self.leaves_out(&path) && (!is_directory || self.prunes(&path)) {
+            let left_out = self.leaves_out(&path);
+            if left_out && (!is_directory || self.prunes(&path)) {
                 continue;
             }
-            let into = match &into {
-                Some(into) => into,
-                None => into.insert(Arc::new(target.directory(new_name)?)),
+            let mut make = || match &made {
+                Some(place) => Ok(Arc::clone(place)),
+                None => Ok(Arc::clone(
+                    made.insert(Arc::new(parent()?.directory(new_name, replacing)?)),
+                )),
             };
-            let into = Arc::clone(into);
-            self.entry(from, &child, path, &into, &child)?;
+            if left_out {
+                let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+                let directory = rustix::fs::openat(&from.directory, &child, flags, Mode::empty())?;
+                let source = Source {
+                    directory: Arc::new(directory),
+                    path,
+                };
+                self.children_that_come_back(&source, &status, &child, &mut make)?;
+            } else {
+                let into = make()?;
+                self.entry(from, &child, path, &into, &child)?;
+            }
         }
-        match into {
+        match made {
             Some(place) => self.leave(place, status),
             None => Ok(()),
         }

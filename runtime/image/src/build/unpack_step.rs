@@ -52,6 +52,7 @@ pub(super) fn unpack(
     let manner = Manner {
         owner,
         keep_owner: true,
+        replacing: true,
         mode: None,
     };
     Transfer::new(&manner, Vec::new())

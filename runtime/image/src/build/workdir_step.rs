@@ -8,9 +8,9 @@ use super::cached_layer::{At, Keys};
 use super::copy::clean;
 use super::created_by::of_workdir;
 use super::destination::Destination;
-use super::identity;
+use super::identity::{self, Unknown};
 use super::overlay::Tree;
-use super::request::BuildError;
+use super::request::{BuildError, BuildEvent};
 use super::stage_state::StageState;
 use super::step_key::StepKey;
 use super::transfer::Manner;
@@ -22,9 +22,15 @@ pub(super) fn workdir(
     path: &str,
 ) -> Result<(), BuildError> {
     let failed = |message: String| at_line(build.request, at.located.first_line, message);
-    let absolute = absolute(&state.document.config.working_dir, path);
-    state.document.config.working_dir.clone_from(&absolute);
-    let created_by = of_workdir(&absolute);
+    // An absolute path stays as it is written, as in BuildKit; it is another question which directory that is.
+    let written = if path.starts_with('/') {
+        path.to_owned()
+    } else {
+        absolute(&state.document.config.working_dir, path)
+    };
+    let absolute = absolute("", &written);
+    let created_by = of_workdir(&written);
+    state.document.config.working_dir = written;
     if absolute == "/" {
         state.record(created_by, None, None);
         return Ok(());
@@ -41,7 +47,16 @@ pub(super) fn workdir(
     build.layer(state, at, created_by, &keys, &mut |directories| {
         let opened = |error: std::io::Error| failed(format!("cannot make {absolute}: {error}"));
         let image = Tree::image(&directories.lower, directories.upper()).map_err(opened)?;
-        let owner = identity::user(&user, &image).map_err(failed)?;
+        // Whoever it is may be made by a later step: the directory is root's then, as in BuildKit, and that is said.
+        let owner = identity::owner(&user, &image).unwrap_or_else(|unknown| {
+            let message = format!("{unknown}: {absolute} belongs to nobody it names");
+            let line = at.located.first_line;
+            (build.events)(BuildEvent::Warning { line, message });
+            match unknown {
+                Unknown::User(_) => (0, 0),
+                Unknown::Group(_, owner) => owner,
+            }
+        });
         let into = Destination::new(&directories.lower, directories.upper()).map_err(opened)?;
         let manner = Manner {
             owner: Some(owner),

@@ -31,6 +31,11 @@ pub(super) fn opened(text: &str) -> Result<Vec<Heredoc>, String> {
         .collect()
 }
 
+/// Whether a line is nothing but a heredoc.
+pub fn is_heredoc(line: &str) -> bool {
+    heredoc(line.trim()).is_ok_and(|found| found.is_some())
+}
+
 /// The heredoc that a whole word opens: `<<EOF`, `3<<-"END"`. A quoted word keeps its document from being expanded.
 pub(super) fn heredoc(word: &str) -> Result<Option<Heredoc>, String> {
     let Some(rest) = word
