@@ -45,6 +45,7 @@ impl LocalRuntime {
         let mut submounts = if image.id == image::HOST {
             image::host_submounts()?
         } else {
+            self.note_image_use(&image.id)?;
             Vec::new()
         };
         self.make_container_of(request, &image, inherit, |spec| {

@@ -49,6 +49,14 @@ impl LocalRuntime {
         self.images()?.lease().map_err(image_error)
     }
 
+    /// Notes that a container is made of the image.
+    pub(crate) fn note_image_use(&self, id: &str) -> Result<(), RuntimeError> {
+        match id.parse() {
+            Ok(id) => self.images()?.note_use(&id).map_err(image_error),
+            Err(_) => Ok(()),
+        }
+    }
+
     /// A local image, if it is there.
     pub(crate) fn image_view(&self, reference: &str) -> Result<Option<ImageView>, RuntimeError> {
         if reference == HOST {

@@ -19,6 +19,8 @@ mod host;
 #[cfg(test)]
 mod hostile;
 #[cfg(test)]
+mod image_verbs;
+#[cfg(test)]
 mod images;
 #[cfg(test)]
 mod loading;

@@ -19,7 +19,7 @@ mod hash_index;
 mod identity;
 pub mod ignore;
 mod named;
-mod overlay;
+pub(crate) mod overlay;
 pub mod remote;
 mod request;
 mod run_mounts;
