@@ -57,6 +57,7 @@ pub fn commit(
         diff_id,
         size,
         blob: None,
+        packed: None,
         unsynced_since_boot: None,
     };
     store.commit_layer(prepared.path(), record)?;
