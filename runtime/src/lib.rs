@@ -8,6 +8,7 @@ mod container;
 mod etc_files;
 pub mod fake;
 mod host;
+mod host_view;
 mod image;
 mod inside;
 mod local;

@@ -2,6 +2,7 @@
 //! **Invariant:** no image that a container is made from loses its layers, not even by force.
 
 pub(super) mod archive_file;
+mod bootstrap;
 mod diff;
 pub(super) mod filter;
 mod history;
@@ -32,6 +33,8 @@ pub struct Args {
 /// The verbs of `rcompose image`.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
+    /// Make an image of Debian from its signed archive, without a registry
+    Bootstrap(bootstrap::Args),
     /// Show what tells two images apart, or what the last layer of one changes
     Diff(diff::Args),
     /// Write the file system of an image as one tar, without layers
@@ -98,6 +101,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         return Ok(());
     }
     match &args.command {
+        Command::Bootstrap(args) => bootstrap::run(context, args),
         Command::Diff(args) => diff::run(context, args),
         Command::Export(args) => transfer::export_image(context, args),
         Command::History(args) => history::run(context, args),
@@ -117,6 +121,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
 /// What a verb changes in the store; none when it only looks.
 fn change(command: &Command) -> Option<String> {
     match command {
+        Command::Bootstrap(args) => Some(format!("bootstrap {}", args.name)),
         Command::Import(args) => Some(format!("import {}", args.archive.display())),
         Command::Load(_) => Some("load images".to_owned()),
         Command::Prune(_) => Some("remove unused images".to_owned()),

@@ -8,7 +8,6 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
-use rcompose_runtime::LocalRuntime;
 use rcompose_runtime::image_store::build::cache::BuildCache;
 use rcompose_runtime::image_store::build::remote::{RemoteAccess, Sources};
 use rcompose_runtime::image_store::build::{BuildError, build};
@@ -16,6 +15,7 @@ use rcompose_runtime::image_store::{
     Configuration, Image, ImageError as StoreError, ImageStore, Platform, Proxies, PullEvent, PullPhase,
     PushEvent, PushPhase, Pushed, Reference, pull, push,
 };
+use rcompose_runtime::{HOST, LocalRuntime};
 
 use super::build_request::{BuildOptions, Surroundings, build_request};
 use super::build_story::Story;
@@ -25,6 +25,10 @@ use crate::engine::{ImageError, ImageSource};
 use crate::error::{CliError, chain};
 use crate::event::{Event, Events};
 use crate::model::ServiceName;
+
+/// Why a Dockerfile cannot start from the host.
+const NOT_A_BASE: &str = "@host is for running, not for building: overlay cannot put layers of the store on the root that the store lies \
+    in; `rcompose image bootstrap debian:bookworm-slim` makes a base without a registry";
 
 /// The local store, its registries and the builder.
 #[derive(Debug)]
@@ -199,6 +203,9 @@ impl ImageSource for StoreImages<'_> {
         )?;
         let always = section.pull || self.options.pull;
         let find = |name: &str| -> Result<Image, String> {
+            if name == HOST {
+                return Err(NOT_A_BASE.to_owned());
+            }
             let local = || -> Result<Option<Image>, ImageError> { Ok(store.find(name)?) };
             // An id is of this host.
             let found = if always && !name.starts_with("sha256:") {

@@ -152,6 +152,13 @@ fn privileged_what_is_exported_is_the_file_system_without_layers_and_mounts() {
     host.rcompose(["export", "-o", "web.tar", "web"]).success();
     host.rcompose(["image", "export", "-o", "image.tar", "busybox:test"])
         .success();
+    // A device is written to, and stays one.
+    let device = host.work().join("null");
+    run(Command::new("mknod").arg(&device).args(["c", "1", "3"])).success();
+    host.rcompose(["image", "save", "-o", "null", "busybox:test"])
+        .success();
+    let kind = fs::metadata(&device).expect("a device").file_type();
+    assert!(std::os::unix::fs::FileTypeExt::is_char_device(&kind));
     let listed = |name: &str| {
         let listed = run(Command::new("tar").arg("-tf").arg(host.work().join(name))).success();
         listed.stdout.lines().map(str::to_owned).collect::<Vec<_>>()

@@ -17,6 +17,8 @@ mod foreground;
 mod forms;
 mod host;
 #[cfg(test)]
+mod host_image;
+#[cfg(test)]
 mod hostile;
 #[cfg(test)]
 mod image_verbs;
@@ -44,6 +46,8 @@ mod round_trip;
 mod runtime;
 #[cfg(test)]
 mod sources;
+#[cfg(test)]
+mod store_crash;
 #[cfg(test)]
 mod toml;
 #[cfg(test)]

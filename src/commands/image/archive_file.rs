@@ -30,6 +30,13 @@ pub(in crate::commands) fn to_file_or_stdout(
         out.flush()?;
         return Ok(());
     };
+    // A device or a pipe is written to; only a file is replaced.
+    if fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        let file = File::options().write(true).open(path).map_err(failed(path))?;
+        let mut out = BufWriter::new(file);
+        write(&mut out)?;
+        return out.flush().map_err(failed(path));
+    }
     let unfinished = beside(path);
     let written = File::create(&unfinished).map_err(failed(path)).and_then(|file| {
         let mut out = BufWriter::new(file);
