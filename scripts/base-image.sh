@@ -13,11 +13,4 @@ if "$rcompose" image pull -q "$image" >/dev/null 2>&1; then
     exit 0
 fi
 echo "no registry answers: bootstrapping $image from the Debian archive"
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-mmdebstrap --quiet --variant=minbase \
-    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
-    --dpkgopt='path-exclude=/usr/share/info/*' \
-    bookworm "$work/root.tar"
-"$rcompose" image import "$work/root.tar" "$image"
+"$rcompose" image bootstrap "$image"

@@ -98,6 +98,8 @@ pub enum Command {
     Build(commands::build::Args),
     /// Say everything there is to say about the compose file, without running it
     Check(commands::check::Args),
+    /// Make an image of what a service's container has become
+    Commit(commands::commit::Args),
     /// Parse, resolve and print the compose file in canonical format
     Config(commands::config::Args),
     /// Turn a compose file from YAML into TOML, or from TOML into YAML
@@ -106,12 +108,16 @@ pub enum Command {
     Cp(commands::cp::Args),
     /// Create containers without starting them
     Create(commands::create::Args),
+    /// Show what a service's container changed in its file system
+    Diff(commands::diff::Args),
     /// Stop and remove containers and networks
     Down(commands::down::Args),
     /// Show what happened, and what happens, to a project
     Events(commands::events::Args),
     /// Run a command in a running container
     Exec(commands::exec::Args),
+    /// Write the file system of a service's container as a tar
+    Export(commands::export::Args),
     /// Work with the local image store
     Image(commands::image::Args),
     /// List the images that the containers use
@@ -153,6 +159,8 @@ pub enum Command {
     /// Keep a project equal to its files (started by `up`)
     #[command(hide = true)]
     Supervise(commands::supervise::Args),
+    /// Show what rcompose takes of the disk, and remove what is not used
+    System(commands::system::Args),
     /// List the processes in the containers
     Top(commands::top::Args),
     /// Thaw services

@@ -35,6 +35,13 @@ pub struct ImageView {
     pub layers: Vec<String>,
 }
 
+impl ImageView {
+    /// Whether the host's own root lies below the layers.
+    pub(crate) fn is_over_host(&self) -> bool {
+        self.layers.last().is_some_and(|lowest| lowest == "/")
+    }
+}
+
 /// What this host is like.
 pub struct HostFacts<'host> {
     /// Its name.

@@ -12,6 +12,7 @@ use rcompose_container::spec::{ContainerSpec, Workload};
 use crate::atomic;
 use crate::complete::{self, HostFacts, Peer, Places};
 use crate::host;
+use crate::host_view;
 use crate::image;
 use crate::local::{LocalRuntime, Located};
 use crate::observe::Life;
@@ -42,16 +43,10 @@ impl LocalRuntime {
                 kind: "image",
                 name: request.image.clone(),
             })?;
-        let mut submounts = if image.id == image::HOST {
-            image::host_submounts()?
-        } else {
-            Vec::new()
-        };
-        self.make_container_of(request, &image, inherit, |spec| {
-            submounts.retain(|own| !spec.mounts.iter().any(|mount| mount.target == own.target));
-            // Below whatever was asked for.
-            spec.mounts.splice(0..0, submounts);
-        })
+        if image.id != image::HOST {
+            self.note_image_use(&image.id)?;
+        }
+        self.make_container_of(request, &image, inherit, |_| {})
     }
 
     /// A container of the given layers; `adjust` has the last word on its spec.
@@ -75,6 +70,9 @@ impl LocalRuntime {
         };
         let mut completed = complete::complete(request, &id, image, &facts, &places)?;
         adjust(&mut completed.spec);
+        if image.is_over_host() {
+            self.see_host(&mut completed.spec)?;
+        }
         let joined = places
             .peers
             .iter()
@@ -109,6 +107,16 @@ impl LocalRuntime {
         Ok(id)
     }
 
+    /// The parts of the host's root that are file systems of their own, below whatever was asked for, and masks of what is hidden there.
+    fn see_host(&self, spec: &mut ContainerSpec) -> Result<(), RuntimeError> {
+        let mut submounts = host_view::submounts()?;
+        submounts.retain(|own| !spec.mounts.iter().any(|mount| mount.target == own.target));
+        let hidden = host_view::parts_of_this_host(&self.roots);
+        spec.masked_paths.extend(host_view::masks(&hidden, &submounts)?);
+        spec.mounts.splice(0..0, submounts);
+        Ok(())
+    }
+
     /// Everything in the directory, then the directory itself under its final name.
     fn fill_directory(
         &self,
@@ -123,8 +131,8 @@ impl LocalRuntime {
         fs::create_dir(&upper).map_err(failed("make directory", &upper))?;
         // The upper directory lends its mode to the container's `/`.
         fs::set_permissions(&upper, fs::Permissions::from_mode(0o755)).map_err(failed("open up", &upper))?;
-        if image.id == image::HOST {
-            image::hide_from_host_view(&upper, &self.roots)?;
+        if image.is_over_host() {
+            host_view::mark(&upper, &host_view::parts_of_this_host(&self.roots))?;
         }
         for volume in &record.anonymous_volumes {
             self.make_anonymous_volume(volume, &record.request.project)?;

@@ -17,15 +17,15 @@ use crate::runtime::RuntimeError;
 use crate::state::VolumeState;
 
 /// Name of the record in a volume's directory.
-const FILE: &str = "volume.json";
+pub(crate) const FILE: &str = "volume.json";
 /// Name of the data directory in a volume's directory.
 const DATA: &str = "_data";
 
 /// `volume.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct VolumeRecord {
+pub(crate) struct VolumeRecord {
     /// Made by a container for itself.
-    anonymous: bool,
+    pub(crate) anonymous: bool,
     created_at: String,
     request: VolumeRequest,
 }
@@ -258,7 +258,7 @@ impl LocalRuntime {
 }
 
 /// The named volumes of a container.
-fn volumes_of(located: &Located) -> impl Iterator<Item = &str> {
+pub(crate) fn volumes_of(located: &Located) -> impl Iterator<Item = &str> {
     located
         .record
         .request

@@ -1,8 +1,14 @@
 //! In: `rcompose image …`. Out: the local store of images, looked at and changed as docker spells it.
 //! **Invariant:** no image that a container is made from loses its layers, not even by force.
 
+pub(super) mod archive_file;
+mod bootstrap;
+mod diff;
+pub(super) mod filter;
+mod history;
 mod inspect;
 pub(super) mod list;
+pub(super) mod prune;
 mod push;
 mod transfer;
 
@@ -10,11 +16,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rcompose_runtime::image_store::build::cache::BuildCache;
-use rcompose_runtime::image_store::{ImageError, ImageStore, Reference, Removal};
+use rcompose_runtime::image_store::{Image, ImageStore, Platform, Reference, Removal};
 
 use super::Context;
 use crate::error::CliError;
-use crate::ui::{age, print};
+use crate::ui::print;
 
 /// Options of `rcompose image`.
 #[derive(Debug, Clone, clap::Args)]
@@ -27,6 +33,14 @@ pub struct Args {
 /// The verbs of `rcompose image`.
 #[derive(Debug, Clone, clap::Subcommand)]
 pub enum Command {
+    /// Make an image of Debian from its signed archive, without a registry
+    Bootstrap(bootstrap::Args),
+    /// Show what tells two images apart, or what the last layer of one changes
+    Diff(diff::Args),
+    /// Write the file system of an image as one tar, without layers
+    Export(transfer::ExportArgs),
+    /// Show the steps an image was made in
+    History(history::Args),
     /// Make an image of a tar of a root file system
     Import(transfer::ImportArgs),
     /// Show everything about images, as JSON
@@ -37,7 +51,7 @@ pub enum Command {
     #[command(alias = "list")]
     Ls(list::Args),
     /// Remove images that no name and no container needs
-    Prune(PruneArgs),
+    Prune(prune::Args),
     /// Fetch an image from its registry
     Pull(transfer::PullArgs),
     /// Bring an image to its registry
@@ -57,20 +71,15 @@ pub struct RemoveArgs {
     /// Take the names away even from an image with several, or one that a container uses
     #[arg(short = 'f', long)]
     pub force: bool,
+    /// Keep layers that no image needs any more until the next time
+    #[arg(long)]
+    pub no_prune: bool,
+    /// Fail unless the images are for this system and processor
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
     /// Names or ids
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
-}
-
-/// Options of `rcompose image prune`.
-#[derive(Debug, Clone, clap::Args)]
-pub struct PruneArgs {
-    /// Remove images with names, too, unless a container uses them
-    #[arg(short = 'a', long)]
-    pub all: bool,
-    /// Do not ask
-    #[arg(short = 'f', long)]
-    pub force: bool,
 }
 
 /// Options of `rcompose image tag`.
@@ -92,11 +101,15 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
         return Ok(());
     }
     match &args.command {
+        Command::Bootstrap(args) => bootstrap::run(context, args),
+        Command::Diff(args) => diff::run(context, args),
+        Command::Export(args) => transfer::export_image(context, args),
+        Command::History(args) => history::run(context, args),
         Command::Import(args) => transfer::import_image(context, args),
         Command::Inspect(args) => inspect::run(context, args),
         Command::Load(args) => transfer::load_images(context, args),
         Command::Ls(args) => list::run(context, args),
-        Command::Prune(args) => prune(context, args),
+        Command::Prune(args) => prune::run(context, args),
         Command::Pull(args) => transfer::pull_image(context, args),
         Command::Push(args) => push::run(context, args),
         Command::Rm(args) => remove(context, args),
@@ -108,6 +121,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
 /// What a verb changes in the store; none when it only looks.
 fn change(command: &Command) -> Option<String> {
     match command {
+        Command::Bootstrap(args) => Some(format!("bootstrap {}", args.name)),
         Command::Import(args) => Some(format!("import {}", args.archive.display())),
         Command::Load(_) => Some("load images".to_owned()),
         Command::Prune(_) => Some("remove unused images".to_owned()),
@@ -119,7 +133,11 @@ fn change(command: &Command) -> Option<String> {
             .output
             .as_ref()
             .map(|path| format!("write {}", path.display())),
-        Command::Inspect(_) | Command::Ls(_) => None,
+        Command::Export(args) => args
+            .output
+            .as_ref()
+            .map(|path| format!("write {}", path.display())),
+        Command::Diff(_) | Command::History(_) | Command::Inspect(_) | Command::Ls(_) => None,
     }
 }
 
@@ -129,12 +147,17 @@ fn remove(context: &Context, args: &RemoveArgs) -> Result<(), CliError> {
     let used = runtime.images_in_use()?;
     let mut failed = Vec::new();
     for name in &args.images {
+        if args.platform.is_some() {
+            check_platform(&find(store, name)?, args.platform.as_deref())?;
+        }
         match store.remove(name, args.force, &|id| used.contains(&id.to_string())) {
             Ok(removal) => print::out(&story(&removal))?,
             Err(error) => failed.push(crate::error::chain(&error)),
         }
     }
-    collect(context, store)?;
+    if !args.no_prune {
+        collect(context, store)?;
+    }
     if failed.is_empty() {
         return Ok(());
     }
@@ -142,7 +165,7 @@ fn remove(context: &Context, args: &RemoveArgs) -> Result<(), CliError> {
 }
 
 /// What was removed, in docker's words.
-fn story(removal: &Removal) -> String {
+pub(super) fn story(removal: &Removal) -> String {
     let untagged = removal
         .untagged
         .iter()
@@ -151,45 +174,8 @@ fn story(removal: &Removal) -> String {
     untagged.chain(deleted).collect()
 }
 
-fn prune(context: &Context, args: &PruneArgs) -> Result<(), CliError> {
-    let what = if args.all {
-        "all images that no container uses"
-    } else {
-        "all images without a name that no container uses"
-    };
-    if !args.force {
-        match print::ask(&format!("This removes {what}. Go on? [y/N] ")) {
-            Some(true) => {}
-            Some(false) => return Ok(()),
-            None => {
-                return Err(CliError::user(format!("this would remove {what}"))
-                    .with_hint("there is no terminal to ask on: give --force"));
-            }
-        }
-    }
-    let runtime = context.runtime()?;
-    let store = runtime.images()?;
-    let used = runtime.images_in_use()?;
-    let is_used = |image: &rcompose_runtime::image_store::Image| used.contains(&image.id.to_string());
-    for image in store.list()?.iter().filter(|image| !is_used(image)) {
-        let named = image.references.iter().any(|name| name.digest().is_none());
-        if named && !args.all {
-            continue;
-        }
-        match store.remove(&image.id.to_string(), true, &|id| used.contains(&id.to_string())) {
-            Ok(removal) => print::out(&story(&removal))?,
-            // Somebody else was first.
-            Err(ImageError::NoSuchImage { .. }) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    let freed = collect(context, store)?;
-    print::out(&format!("Total reclaimed space: {}\n", age::size(freed)))?;
-    Ok(())
-}
-
 /// Removes layers that nobody needs; bytes freed.
-fn collect(context: &Context, store: &ImageStore) -> Result<u64, CliError> {
+pub(super) fn collect(context: &Context, store: &ImageStore) -> Result<u64, CliError> {
     let mut kept: BTreeSet<PathBuf> = context.runtime()?.layers_in_use()?;
     kept.extend(BuildCache::of(store).layer_directories());
     Ok(store.collect(&kept)?.bytes)
@@ -202,7 +188,7 @@ fn tag(context: &Context, args: &TagArgs) -> Result<(), CliError> {
     Ok(store.tag(&image.id, &name, None)?)
 }
 
-fn find(store: &ImageStore, name: &str) -> Result<rcompose_runtime::image_store::Image, CliError> {
+fn find(store: &ImageStore, name: &str) -> Result<Image, CliError> {
     store.find(name)?.ok_or_else(|| {
         CliError::user(format!("no such image: {name}")).with_hint("`rcompose image ls` shows what is here")
     })
@@ -211,4 +197,28 @@ fn find(store: &ImageStore, name: &str) -> Result<rcompose_runtime::image_store:
 fn reference(text: &str) -> Result<Reference, CliError> {
     text.parse()
         .map_err(|error| CliError::user(crate::error::chain(&error)))
+}
+
+/// `--platform`.
+fn platform(text: &str) -> Result<Platform, CliError> {
+    text.parse()
+        .map_err(|error| CliError::usage(format!("--platform {text}: {}", crate::error::chain(&error))))
+}
+
+/// The store has one image a name: for another platform than `--platform` there is none.
+fn check_platform(image: &Image, wanted: Option<&str>) -> Result<(), CliError> {
+    let Some(wanted) = wanted.map(platform).transpose()? else {
+        return Ok(());
+    };
+    if wanted.suits(&image.platform).is_some() {
+        return Ok(());
+    }
+    let name = image
+        .references
+        .first()
+        .map_or_else(|| image.id.to_string(), Reference::familiar);
+    Err(CliError::user(format!(
+        "image {name} is for {}, not for {wanted}",
+        image.platform
+    )))
 }

@@ -23,13 +23,16 @@ mod work;
 pub mod attach;
 pub mod build;
 pub mod check;
+pub mod commit;
 pub mod config;
 pub mod convert;
 pub mod cp;
 pub mod create;
+pub mod diff;
 pub mod down;
 pub mod events;
 pub mod exec;
+pub mod export;
 pub mod image;
 pub mod images;
 pub mod kill;
@@ -50,6 +53,7 @@ pub mod start;
 pub mod stats;
 pub mod stop;
 pub mod supervise;
+pub mod system;
 pub mod top;
 pub mod up;
 pub mod version;
@@ -110,13 +114,16 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Attach(args) => attach::run(&context, &args),
         Command::Build(args) => build::run(&context, &args),
         Command::Check(args) => check::run(&context, &args),
+        Command::Commit(args) => commit::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),
         Command::Convert(args) => convert::run(&context, &args),
         Command::Cp(args) => cp::run(&context, &args),
         Command::Create(args) => create::run(&context, &args),
+        Command::Diff(args) => diff::run(&context, &args),
         Command::Down(args) => down::run(&context, &args),
         Command::Events(args) => events::run(&context, &args),
         Command::Exec(args) => exec::run(&context, &args),
+        Command::Export(args) => export::run(&context, &args),
         Command::Image(args) => image::run(&context, &args),
         Command::Images(args) => images::run(&context, &args),
         Command::Kill(args) => kill::run(&context, &args),
@@ -137,6 +144,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Stats(args) => stats::run(&context, &args),
         Command::Stop(args) => stop::run(&context, &args),
         Command::Supervise(args) => supervise::run(context, &args),
+        Command::System(args) => system::run(&context, &args),
         Command::Top(args) => top::run(&context, &args),
         Command::Unpause(args) => pause::unpause(&context, &args),
         Command::Up(args) => up::run(&context, &args),

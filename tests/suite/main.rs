@@ -21,7 +21,11 @@ mod foreground;
 mod forms;
 mod host;
 #[cfg(test)]
+mod host_image;
+#[cfg(test)]
 mod hostile;
+#[cfg(test)]
+mod image_verbs;
 #[cfg(test)]
 mod images;
 #[cfg(test)]
@@ -48,6 +52,8 @@ mod runtime;
 mod shared_cache;
 #[cfg(test)]
 mod sources;
+#[cfg(test)]
+mod store_crash;
 #[cfg(test)]
 mod toml;
 #[cfg(test)]

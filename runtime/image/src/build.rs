@@ -25,7 +25,7 @@ pub mod ignore;
 pub mod lint;
 mod lint_summary;
 mod named;
-mod overlay;
+pub(crate) mod overlay;
 mod path_pattern;
 pub mod remote;
 mod request;

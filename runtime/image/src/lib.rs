@@ -4,11 +4,13 @@
 pub mod archive;
 mod auth;
 pub mod build;
+mod commit;
 mod compression;
 pub mod configuration;
 pub mod digest;
 mod download;
 pub mod error;
+mod flatten;
 pub mod git;
 mod image;
 pub mod image_config;
@@ -29,9 +31,11 @@ pub mod unpack;
 mod workers;
 
 pub use auth::AuthError;
+pub use commit::{Committed, commit};
 pub use configuration::{Configuration, ConfigurationError, RegistryConfiguration};
 pub use digest::{Digest, DigestError};
 pub use error::ImageError;
+pub use flatten::{ChangeKind, TreeChange, differences, export};
 pub use image::Image;
 pub use image_config::{HealthCheck, History, ImageConfig, ImageDocument};
 pub use platform::{Platform, PlatformError};

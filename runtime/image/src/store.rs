@@ -23,6 +23,7 @@ use crate::reference::Reference;
 mod collect;
 mod layers;
 mod names;
+mod usage;
 
 pub use collect::Collected;
 pub use layers::{Layer, PreparedLayer};
@@ -297,7 +298,7 @@ fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<(), Imag
 }
 
 /// The names in a directory, without those of unfinished files; none if it does not exist.
-fn file_names(directory: &Path) -> Result<Vec<String>, ImageError> {
+pub(crate) fn file_names(directory: &Path) -> Result<Vec<String>, ImageError> {
     let failed = || ImageError::path("list", directory);
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,

@@ -1,8 +1,10 @@
 //! In: `rcompose image inspect`. Out: everything the store knows of images, with docker's field names.
 //! **Invariant:** nothing is changed; an image that is not there is named, and the others are shown.
 
-use rcompose_runtime::image_store::{Image, ImageStore, Reference};
-use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+use rcompose_runtime::image_store::{Image, ImageConfig, ImageStore, Reference};
+use serde_json::{Map, Value, json};
 
 use crate::commands::Context;
 use crate::commands::listing::by_template;
@@ -15,6 +17,9 @@ pub struct Args {
     /// json, or a template such as {{.Id}}
     #[arg(short = 'f', long, value_name = "FORMAT")]
     pub format: Option<String>,
+    /// Fail unless the images are for this system and processor
+    #[arg(long, value_name = "OS/ARCH")]
+    pub platform: Option<String>,
     /// Names or ids
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
@@ -29,6 +34,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     for name in &args.images {
         match store.find(name)? {
             Some(image) => {
+                super::check_platform(&image, args.platform.as_deref())?;
                 let named = all.iter().find(|known| known.id == image.id).cloned();
                 found.push(record(store, &named.unwrap_or(image))?);
             }
@@ -62,20 +68,93 @@ fn record(store: &ImageStore, image: &Image) -> Result<Value, CliError> {
         wanted.map(Reference::familiar).collect()
     };
     let layers: Vec<String> = image.diff_ids.iter().map(ToString::to_string).collect();
-    Ok(json!({
+    let directories: Vec<String> = image
+        .layer_directories()
+        .iter()
+        .map(|directory| directory.display().to_string())
+        .collect();
+    let tagged = image
+        .references
+        .iter()
+        .filter_map(|name| store.named_at(name).ok().flatten())
+        .max();
+    let tagged = tagged.and_then(|time| jiff::Timestamp::try_from(time).ok());
+    let mut record = json!({
         "Id": image.id.to_string(),
         "RepoTags": names(false),
         "RepoDigests": names(true),
         "Parent": "",
         "Comment": document.history.last().map(|step| step.comment.clone()).unwrap_or_default(),
         "Created": image.created,
+        "DockerVersion": "",
         "Author": document.author,
         "Architecture": image.platform.architecture,
         "Variant": image.platform.variant,
         "Os": image.platform.os,
         "Size": image.size,
-        "Config": image.config,
+        "GraphDriver": {"Data": graph(&directories), "Name": "overlay2"},
         "RootFS": {"Type": "layers", "Layers": layers},
-        "Metadata": {"LastTagTime": Value::Null},
-    }))
+        "Metadata": {"LastTagTime": tagged.map(|time| time.to_string())},
+        "Config": config(&image.config),
+    });
+    // docker leaves out what the image does not say.
+    if image.platform.variant.is_none()
+        && let Some(fields) = record.as_object_mut()
+    {
+        fields.shift_remove("Variant");
+    }
+    Ok(record)
+}
+
+/// The layers' directories, as the overlay of a container has them.
+fn graph(directories: &[String]) -> Value {
+    match directories {
+        [] => json!({}),
+        [upper] => json!({"UpperDir": upper}),
+        [upper, lower @ ..] => json!({"LowerDir": lower.join(":"), "UpperDir": upper}),
+    }
+}
+
+/// The configuration with docker's fields: some are there even when empty, some only when set.
+fn config(config: &ImageConfig) -> Value {
+    let mut fields = Map::new();
+    let set = |keys: &BTreeSet<String>| -> Value {
+        if keys.is_empty() {
+            return Value::Null;
+        }
+        Value::Object(keys.iter().map(|key| (key.clone(), json!({}))).collect())
+    };
+    let list = |items: &[String]| {
+        if items.is_empty() {
+            Value::Null
+        } else {
+            json!(items)
+        }
+    };
+    fields.insert("Cmd".to_owned(), json!(config.cmd));
+    fields.insert("Entrypoint".to_owned(), json!(config.entrypoint));
+    fields.insert("Env".to_owned(), list(&config.env));
+    if !config.exposed_ports.is_empty() {
+        fields.insert("ExposedPorts".to_owned(), set(&config.exposed_ports));
+    }
+    if let Some(check) = &config.healthcheck {
+        fields.insert("Healthcheck".to_owned(), json!(check));
+    }
+    let labels = if config.labels.is_empty() {
+        Value::Null
+    } else {
+        json!(config.labels)
+    };
+    fields.insert("Labels".to_owned(), labels);
+    fields.insert("OnBuild".to_owned(), list(&config.on_build));
+    if let Some(shell) = &config.shell {
+        fields.insert("Shell".to_owned(), json!(shell));
+    }
+    if !config.stop_signal.is_empty() {
+        fields.insert("StopSignal".to_owned(), json!(config.stop_signal));
+    }
+    fields.insert("User".to_owned(), json!(config.user));
+    fields.insert("Volumes".to_owned(), set(&config.volumes));
+    fields.insert("WorkingDir".to_owned(), json!(config.working_dir));
+    Value::Object(fields)
 }

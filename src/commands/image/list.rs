@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use rcompose_runtime::image_store::{Image, Reference};
 use serde_json::{Value, json};
 
+use super::filter::Filters;
 use crate::commands::Context;
 use crate::commands::listing::{by_template, lines};
 use crate::error::CliError;
@@ -13,10 +14,17 @@ use crate::ui::{age, print};
 
 /// Options of `rcompose image ls`.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "one field a flag")]
 pub struct Args {
+    /// Accepted as docker accepts it: there are no intermediate images to hide
+    #[arg(short = 'a', long)]
+    pub all: bool,
     /// Show digests
     #[arg(long)]
     pub digests: bool,
+    /// Only images that fit: reference=PATTERN, dangling=BOOL, label=KEY[=VALUE], before=IMAGE, since=IMAGE, until=24h
+    #[arg(short = 'f', long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
     /// table, json, or a template such as {{.Repository}}
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
@@ -32,6 +40,7 @@ pub struct Args {
 }
 
 const NONE: &str = "<none>";
+const FILTERS: [&str; 6] = ["reference", "dangling", "label", "before", "since", "until"];
 
 /// One row: an image under one of its names.
 struct Row<'a> {
@@ -41,11 +50,13 @@ struct Row<'a> {
 
 /// Lists images.
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
-    let images = context.runtime()?.images()?.list()?;
+    let store = context.runtime()?.images()?;
+    let filters = Filters::parse(&args.filter, &FILTERS, store)?;
+    let images = store.list()?;
     let rows: Vec<Row<'_>> = images
         .iter()
         .flat_map(rows)
-        .filter(|row| is_asked(row, args))
+        .filter(|row| is_asked(row, args) && filters.pass(row.image, row.name))
         .collect();
     let now = Timestamp::now();
     let id = |row: &Row<'_>| {

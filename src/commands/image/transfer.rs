@@ -1,16 +1,17 @@
 //! In: `rcompose image load|save|import|pull`. Out: images in the store, or in an archive.
 //! **Invariant:** an archive is written to a file of its own first: what was there stays until the new one is whole.
 
-use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::fs::File;
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use rcompose_runtime::image_store::archive::{Format, Output};
 use rcompose_runtime::image_store::build::change;
-use rcompose_runtime::image_store::{ImageConfig, ImageError, Platform, archive};
+use rcompose_runtime::image_store::{ImageConfig, Platform, archive, export};
 
-use super::{find, reference};
+use super::archive_file::{to_directory, to_file_or_stdout};
+use super::{find, platform, reference};
 use crate::commands::listing::lines;
 use crate::commands::{Context, StoreImages};
 use crate::engine::ImageSource;
@@ -48,6 +49,17 @@ pub struct SaveArgs {
     /// Names or ids; a repository means all its tags
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<String>,
+}
+
+/// Options of `rcompose image export`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct ExportArgs {
+    /// Archive; standard output without one
+    #[arg(short = 'o', long, value_name = "TAR")]
+    pub output: Option<PathBuf>,
+    /// Name or id
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
 }
 
 /// Options of `rcompose image import`.
@@ -124,62 +136,22 @@ pub(super) fn save_images(context: &Context, args: &SaveArgs) -> Result<(), CliE
         }
     }
     let save =
-        |output: &mut Output<'_>| archive::save(store, &args.images, platform.as_ref(), format, output);
-    let Some(path) = &args.output else {
-        if directory {
-            return Err(CliError::usage(
-                "--format oci-dir wants a directory: give `-o DIRECTORY`",
-            ));
-        }
-        if context.stdout.terminal {
-            return Err(CliError::user("an archive is nothing for a terminal")
-                .with_hint("give `-o FILE`, or redirect standard output"));
-        }
-        let mut out = BufWriter::new(print::raw_out()?);
-        save(&mut Output::Tar(&mut out))?;
-        out.flush()?;
-        return Ok(());
-    };
-    write_whole(path, directory, &save)
+        |mut output: Output<'_>| archive::save(store, &args.images, platform.as_ref(), format, &mut output);
+    match (&args.output, directory) {
+        (None, true) => Err(CliError::usage(
+            "--format oci-dir wants a directory: give `-o DIRECTORY`",
+        )),
+        (Some(path), true) => to_directory(path, &|path| save(Output::Directory(path))),
+        (path, false) => to_file_or_stdout(context, path.as_deref(), &mut |out| save(Output::Tar(out))),
+    }
 }
 
-/// Writes beside `path` first, so that what is there under this name is never a part.
-fn write_whole(
-    path: &Path,
-    directory: bool,
-    save: &dyn Fn(&mut Output<'_>) -> Result<(), ImageError>,
-) -> Result<(), CliError> {
-    let mut unfinished = path.to_owned().into_os_string();
-    unfinished.push(".part");
-    let unfinished = PathBuf::from(unfinished);
-    let failed = |error: io::Error| CliError::user(format!("cannot write {}: {error}", path.display()));
-    // A pipe or a device, such as /dev/null, is written to: a file must not take its place.
-    if !directory && fs::metadata(path).is_ok_and(|status| !status.is_file() && !status.is_dir()) {
-        let mut out = BufWriter::new(File::options().write(true).open(path).map_err(failed)?);
-        save(&mut Output::Tar(&mut out))?;
-        return out.flush().map_err(failed);
-    }
-    let saved = if directory {
-        // A directory takes the place of an empty one only.
-        fs::create_dir(&unfinished).map_err(failed)?;
-        save(&mut Output::Directory(unfinished.clone())).map_err(CliError::from)
-    } else {
-        let mut out = BufWriter::new(File::create(&unfinished).map_err(failed)?);
-        save(&mut Output::Tar(&mut out))
-            .map_err(CliError::from)
-            .and_then(|()| out.flush().map_err(failed))
-    };
-    let saved = saved.and_then(|()| fs::rename(&unfinished, path).map_err(failed));
-    if saved.is_err() {
-        // The first error counts.
-        let removed = if directory {
-            fs::remove_dir_all(&unfinished)
-        } else {
-            fs::remove_file(&unfinished)
-        };
-        removed.unwrap_or_default();
-    }
-    saved
+pub(super) fn export_image(context: &Context, args: &ExportArgs) -> Result<(), CliError> {
+    let store = context.runtime()?.images()?;
+    let image = find(store, &args.image)?;
+    to_file_or_stdout(context, args.output.as_deref(), &mut |out| {
+        export(store, &image.layer_directories(), out).map(drop)
+    })
 }
 
 pub(super) fn import_image(context: &Context, args: &ImportArgs) -> Result<(), CliError> {
@@ -242,11 +214,6 @@ pub(super) fn pull_image(context: &Context, args: &PullArgs) -> Result<(), CliEr
     pulled.map_err(|error| CliError::user(crate::error::chain(&*error)))?;
     print::out(&format!("{name}\n"))?;
     Ok(())
-}
-
-fn platform(text: &str) -> Result<Platform, CliError> {
-    text.parse()
-        .map_err(|error| CliError::usage(format!("--platform {text}: {}", crate::error::chain(&error))))
 }
 
 /// An archive to read; standard input without a path.

@@ -5,12 +5,13 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::ImageError;
-use crate::store::ImageStore;
+use crate::store::{ImageStore, file_names};
 
 /// What a step made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +20,19 @@ pub(crate) struct Record {
     pub(crate) diff_id: Option<Digest>,
     /// When it was made, RFC 3339: a build from the cache gives the same image, to the byte.
     pub(crate) created: String,
+}
+
+/// What is kept of a step, for who looks at the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheEntry {
+    /// The step's key.
+    pub key: String,
+    /// The layer it made; none when it changed no file.
+    pub diff_id: Option<Digest>,
+    /// When it was done, RFC 3339.
+    pub created: String,
+    /// When a build last took it from the cache, or did it.
+    pub last_used: SystemTime,
 }
 
 /// The cache of one store.
@@ -43,9 +57,12 @@ impl<'a> BuildCache<'a> {
 
     /// What was made for this key, when its layer is still there.
     pub(crate) fn get(&self, key: &str) -> Result<Option<Record>, ImageError> {
-        let Some(record) = read(&self.path(key)) else {
+        let path = self.path(key);
+        let Some(record) = read(&path) else {
             return Ok(None);
         };
+        // What was used longest ago goes first when room is needed; a use that is not noted costs at most a step.
+        drop(fs::File::open(&path).and_then(|file| file.set_modified(SystemTime::now())));
         match record.diff_id {
             None => Ok(Some(record)),
             Some(diff_id) => Ok(self.store.layer(&diff_id)?.map(|_| record)),
@@ -76,6 +93,38 @@ impl<'a> BuildCache<'a> {
             .filter_map(|diff_id| self.store.layer(&diff_id).ok().flatten())
             .map(|layer| layer.directory)
             .collect()
+    }
+
+    /// All steps that are kept, in no order.
+    pub fn entries(&self) -> Result<Vec<CacheEntry>, ImageError> {
+        let mut entries = Vec::new();
+        for name in file_names(&self.directory)? {
+            let path = self.directory.join(&name);
+            // An unfinished file has no such name.
+            let Some(key) = name.strip_suffix(".json") else {
+                continue;
+            };
+            let Some(record) = read(&path) else { continue };
+            let modified = fs::metadata(&path).and_then(|metadata| metadata.modified());
+            entries.push(CacheEntry {
+                key: key.to_owned(),
+                diff_id: record.diff_id,
+                created: record.created,
+                last_used: modified.unwrap_or(SystemTime::UNIX_EPOCH),
+            });
+        }
+        Ok(entries)
+    }
+
+    /// Forgets a step; a collection then frees its layer, if no image has it.
+    pub fn forget(&self, entry: &CacheEntry) -> Result<(), ImageError> {
+        let path = self.path(&entry.key);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(ImageError::path("remove", &path)(error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Forgets everything; a collection then frees what no image uses. Returns how many records there were.

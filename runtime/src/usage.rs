@@ -1,0 +1,130 @@
+//! In: ids of containers, names of volumes. Out: what they take of the disk, and the directories a container's files are in.
+//! **Invariant:** nothing is changed, and no link or mount is followed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use crate::atomic;
+use crate::container::read_spec;
+use crate::local::LocalRuntime;
+use crate::root::{self, failed};
+use crate::runtime::{Runtime as _, RuntimeError};
+use crate::state::VolumeState;
+use crate::volume::{FILE, VolumeRecord, volumes_of};
+
+/// Where the files of a container are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerFiles {
+    /// Its image's layers, top-most first.
+    pub lower: Vec<PathBuf>,
+    /// What it changed: overlay's upper directory.
+    pub upper: PathBuf,
+}
+
+/// A volume of any project.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VolumeUsage {
+    /// The volume.
+    pub volume: VolumeState,
+    /// It has no name of its own: a container made it for itself.
+    pub anonymous: bool,
+    /// Containers that mount it.
+    pub users: usize,
+    /// Bytes in its files.
+    pub size: u64,
+}
+
+impl LocalRuntime {
+    /// The directories a container's root is made of.
+    pub fn container_files(&self, id: &str) -> Result<ContainerFiles, RuntimeError> {
+        let spec = read_spec(&self.locate(id)?.directory)?;
+        Ok(ContainerFiles {
+            lower: spec.rootfs.lower.iter().map(PathBuf::from).collect(),
+            upper: PathBuf::from(spec.rootfs.upper),
+        })
+    }
+
+    /// Bytes in the files that a container changed or added.
+    pub fn container_size(&self, id: &str) -> Result<u64, RuntimeError> {
+        tree_size(&self.container_files(id)?.upper)
+    }
+
+    /// Volumes of all projects, by name.
+    pub fn all_volumes(&self) -> Result<Vec<VolumeUsage>, RuntimeError> {
+        let located = self.located_everywhere()?;
+        let mut volumes = Vec::new();
+        for name in root::entries(&self.roots.volumes())? {
+            let record: Option<VolumeRecord> = atomic::read_json(&self.roots.volume(&name)?.join(FILE))?;
+            // What is being made or removed has a name with a dot and counts no more.
+            let (Some(record), Some(volume)) = (record, self.volume(&name)?) else {
+                continue;
+            };
+            let mounts = |of: &&crate::local::Located| {
+                volumes_of(of).any(|used| used == name) || of.record.anonymous_volumes.contains(&name)
+            };
+            volumes.push(VolumeUsage {
+                anonymous: record.anonymous,
+                users: located.iter().filter(mounts).count(),
+                size: tree_size(Path::new(&volume.mountpoint))?,
+                volume,
+            });
+        }
+        volumes.sort_by(|one, other| one.volume.request.name.cmp(&other.volume.request.name));
+        Ok(volumes)
+    }
+}
+
+/// Bytes of all regular files below `root`, each counted once however many names it has.
+fn tree_size(root: &Path) -> Result<u64, RuntimeError> {
+    let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let device = match fs::symlink_metadata(root) {
+        Ok(status) => status.dev(),
+        Err(error) if absent(&error) => return Ok(0),
+        Err(error) => return Err(failed("look at", root)(error)),
+    };
+    let (mut size, mut seen) = (0_u64, BTreeSet::new());
+    let mut pending = vec![root.to_owned()];
+    while let Some(directory) = pending.pop() {
+        let entries = match fs::read_dir(&directory) {
+            Ok(entries) => entries,
+            // Containers go on working while they are measured.
+            Err(error) if absent(&error) => continue,
+            Err(error) => return Err(failed("list", &directory)(error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(failed("list", &directory))?;
+            let Ok(status) = entry.metadata() else { continue };
+            if status.dev() != device {
+                continue;
+            }
+            if status.is_dir() {
+                pending.push(entry.path());
+            } else if status.is_file() && (status.nlink() == 1 || seen.insert(status.ino())) {
+                size += status.len();
+            }
+        }
+    }
+    Ok(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_counts_once_and_links_not_at_all() {
+        let root = std::env::temp_dir().join(format!("rcompose-usage-{}", std::process::id()));
+        let root = root.as_path();
+        fs::create_dir_all(root.join("d")).unwrap();
+        fs::write(root.join("a"), "12345").unwrap();
+        fs::hard_link(root.join("a"), root.join("d/b")).unwrap();
+        fs::write(root.join("d/c"), "123").unwrap();
+        std::os::unix::fs::symlink("/", root.join("d/host")).unwrap();
+        assert_eq!(tree_size(root).unwrap(), 8);
+        assert_eq!(tree_size(&root.join("absent")).unwrap(), 0);
+        fs::remove_dir_all(root).unwrap();
+    }
+}

@@ -1,0 +1,142 @@
+//! In: `rcompose image prune`. Out: images that no container uses removed, all of them or only until the rest fits a cap.
+//! **Invariant:** what a container, a build or a pull under way needs stays; with a cap, what was used last stays longest.
+
+use std::time::SystemTime;
+
+use rcompose_runtime::image_store::build::cache::{BuildCache, CacheEntry};
+use rcompose_runtime::image_store::{Digest, Image, ImageError, ImageStore};
+
+use super::filter::Filters;
+use super::{collect, story};
+use crate::commands::Context;
+use crate::error::CliError;
+use crate::model::units::parse_bytes;
+use crate::ui::{age, print};
+
+/// Options of `rcompose image prune`.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Args {
+    /// Remove images with names, too, unless a container uses them
+    #[arg(short = 'a', long)]
+    pub all: bool,
+    /// Only images that fit: until=24h, label=KEY[=VALUE], label!=KEY[=VALUE], dangling=BOOL
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub filter: Vec<String>,
+    /// Do not ask
+    #[arg(short = 'f', long)]
+    pub force: bool,
+    /// Remove what was used longest ago, and only until all layers together take no more than this, such as 20GB
+    #[arg(long, value_name = "BYTES", alias = "keep-storage")]
+    pub max_used_space: Option<String>,
+}
+
+/// What is asked before anything is removed.
+pub(in crate::commands) fn confirm(force: bool, what: &str) -> Result<bool, CliError> {
+    if force {
+        return Ok(true);
+    }
+    match print::ask(&format!("This removes {what}. Go on? [y/N] ")) {
+        Some(answer) => Ok(answer),
+        None => Err(CliError::user(format!("this would remove {what}"))
+            .with_hint("there is no terminal to ask on: give --force")),
+    }
+}
+
+/// Removes images.
+pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
+    let what = if args.all {
+        "all images that no container uses"
+    } else {
+        "all images without a name that no container uses"
+    };
+    let cap = args.max_used_space.as_deref().map(cap).transpose()?;
+    let store = context.runtime()?.images()?;
+    let filters = Filters::parse(&args.filter, &["until", "label", "dangling"], store)?;
+    if !confirm(args.force, what)? {
+        return Ok(());
+    }
+    let freed = remove_unused(context, &filters, args.all, None, cap)?;
+    print::out(&format!("Total reclaimed space: {}\n", age::size(freed)))?;
+    Ok(())
+}
+
+/// `--max-used-space`.
+pub(in crate::commands) fn cap(text: &str) -> Result<u64, CliError> {
+    let bytes = parse_bytes(text).ok().and_then(|bytes| u64::try_from(bytes).ok());
+    bytes.ok_or_else(|| {
+        CliError::usage(format!(
+            "--max-used-space {text}: expected a size such as 20GB or 500MB"
+        ))
+    })
+}
+
+/// Something that may go.
+enum Unused {
+    Image(Box<Image>),
+    Step(CacheEntry),
+}
+
+/// Removes images without a container and the given steps of builds, those used longest ago first; with a cap only until all layers
+/// take no more. Bytes that were freed.
+pub(in crate::commands) fn remove_unused(
+    context: &Context,
+    filters: &Filters,
+    all: bool,
+    steps: Option<Vec<CacheEntry>>,
+    cap: Option<u64>,
+) -> Result<u64, CliError> {
+    let runtime = context.runtime()?;
+    let store = runtime.images()?;
+    let used = runtime.images_in_use()?;
+    let is_used = |id: &Digest| used.contains(&id.to_string());
+    let mut unused: Vec<(SystemTime, Unused)> = Vec::new();
+    for image in store.list()? {
+        let named = image.references.iter().any(|name| name.digest().is_none());
+        if !is_used(&image.id) && (all || !named) && filters.pass(&image, None) {
+            unused.push((store.last_used(&image.id)?, Unused::Image(Box::new(image))));
+        }
+    }
+    unused.extend(
+        steps
+            .into_iter()
+            .flatten()
+            .map(|step| (step.last_used, Unused::Step(step))),
+    );
+    unused.sort_by_key(|(last_used, _)| *last_used);
+    let mut freed = collect(context, store)?;
+    for (_, unused) in unused {
+        if let Some(cap) = cap
+            && store.usage()? <= cap
+        {
+            break;
+        }
+        remove(store, unused, &is_used)?;
+        if cap.is_some() {
+            freed += collect(context, store)?;
+        }
+    }
+    freed += collect(context, store)?;
+    if let Some(cap) = cap {
+        let usage = store.usage()?;
+        if usage > cap {
+            print::err(&format!(
+                "warning: layers still take {}, more than {}: containers, or images and steps that were not to be removed, need them\n",
+                age::size(usage),
+                age::size(cap)
+            ));
+        }
+    }
+    Ok(freed)
+}
+
+fn remove(store: &ImageStore, unused: Unused, is_used: &dyn Fn(&Digest) -> bool) -> Result<(), CliError> {
+    match unused {
+        Unused::Step(step) => Ok(BuildCache::of(store).forget(&step)?),
+        Unused::Image(image) => match store.remove(&image.id.to_string(), true, is_used) {
+            Ok(removal) => Ok(print::out(&story(&removal))?),
+            // Somebody else was first.
+            Err(ImageError::NoSuchImage { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        },
+    }
+}
