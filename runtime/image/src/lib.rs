@@ -27,7 +27,7 @@ pub mod store;
 mod tar_stream;
 pub mod unpack;
 
-pub use auth::AuthError;
+pub use auth::{AuthError, Keeper};
 pub use configuration::{Configuration, ConfigurationError, RegistryConfiguration};
 pub use digest::{Digest, DigestError};
 pub use error::ImageError;
@@ -37,5 +37,5 @@ pub use platform::{Platform, PlatformError};
 pub use pull::{PullError, PullEvent, PullPhase, pull};
 pub use push::{Delivery, PushError, PushEvent, PushPhase, Pushed, deliver, push};
 pub use reference::{Reference, ReferenceError};
-pub use registry::{Proxies, RegistryError};
+pub use registry::{Proxies, RegistryError, log_in, log_out, registry_name, try_kept_login};
 pub use store::{Collected, ImageStore, Layer, Lease, PreparedLayer, Removal};

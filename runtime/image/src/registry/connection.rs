@@ -65,6 +65,8 @@ pub(super) struct Connection<'a> {
     /// What a token is to allow: what the work needs, and what would only spare some of it.
     scopes: [Vec<String>; 2],
     docker_config: Option<&'a Path>,
+    /// The login to use instead of the one that is kept, and nothing else.
+    login: Option<Login>,
     cancel: &'a AtomicBool,
     /// It served content with a wrong digest.
     distrusted: AtomicBool,
@@ -83,9 +85,16 @@ impl<'a> Connection<'a> {
             authorization: Mutex::new(None),
             scopes,
             docker_config: configuration.docker_config.as_deref(),
+            login: None,
             cancel,
             distrusted: AtomicBool::new(false),
         }
+    }
+
+    /// The same with a login that is to be tried.
+    pub(super) fn with_login(self, login: Login) -> Self {
+        let login = Some(login);
+        Self { login, ..self }
     }
 
     pub(super) fn shut_down(&self) {
@@ -248,8 +257,13 @@ impl<'a> Connection<'a> {
                 challenge,
             })
         })?;
-        let login: Option<Login> =
-            auth::find_login(self.docker_config, &endpoint.registry).map_err(RegistryError::Auth)?;
+        let login = match &self.login {
+            Some(login) => {
+                auth::check_realm(endpoint, &challenge).map_err(RegistryError::Auth)?;
+                Some(login.clone())
+            }
+            None => auth::find_login(self.docker_config, &endpoint.registry).map_err(RegistryError::Auth)?,
+        };
         let [needed, helpful] = &self.scopes;
         let mut scopes = [needed.as_slice(), helpful].concat();
         let mut attempt = 0;
@@ -284,6 +298,7 @@ fn is_busy(error: &AuthError) -> bool {
         | AuthError::Client { .. }
         | AuthError::NoToken { .. }
         | AuthError::InsecureRealm { .. }
+        | AuthError::ForeignRealm { .. }
         | AuthError::DockerConfig { .. } => false,
     }
 }
