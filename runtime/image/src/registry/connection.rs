@@ -117,7 +117,8 @@ impl<'a> Connection<'a> {
             self.check()?;
             attempt += 1;
             let may_repeat = attempt < ATTEMPTS && ask.is_repeatable();
-            let (mut response, is_endpoint) = match self.follow(ask) {
+            let used = lock(&self.authorization).clone();
+            let (mut response, is_endpoint) = match self.follow(ask, used.as_deref()) {
                 Ok(answer) => answer,
                 Err(RegistryError::Transport { source }) if may_repeat && may_pass(&source) => {
                     wait(self.cancel, backoff(attempt))?;
@@ -128,9 +129,8 @@ impl<'a> Connection<'a> {
             match response.status() {
                 status if status.is_success() => return Ok(response),
                 StatusCode::UNAUTHORIZED if is_endpoint && !asked_for_token => {
-                    asked_for_token = true;
                     attempt -= 1;
-                    self.authenticate(response.headers())?;
+                    asked_for_token = self.authenticate(response.headers(), used.as_deref())?;
                 }
                 status if may_change(status) && attempt < ATTEMPTS => {
                     wait(self.cancel, until_next(response.headers(), attempt)?)?;
@@ -189,11 +189,15 @@ impl<'a> Connection<'a> {
     }
 
     /// Sends the request and follows redirects; also tells whether the answer came from the endpoint itself.
-    fn follow(&self, ask: &Ask<'_>) -> Result<(Response<Body>, bool), RegistryError> {
+    fn follow(
+        &self,
+        ask: &Ask<'_>,
+        authorization: Option<&str>,
+    ) -> Result<(Response<Body>, bool), RegistryError> {
         let mut url = ask.url.to_owned();
         for _ in 0..=MOST_REDIRECTS {
             let is_endpoint = origin(&url) == origin(&self.endpoint.base);
-            let response = self.send_once(ask, &url, is_endpoint)?;
+            let response = self.send_once(ask, &url, authorization.filter(|_| is_endpoint))?;
             let keeps_method = matches!(response.status().as_u16(), 307 | 308);
             let is_redirect = keeps_method || matches!(response.status().as_u16(), 301..=303);
             if !is_redirect {
@@ -214,7 +218,7 @@ impl<'a> Connection<'a> {
         &self,
         ask: &Ask<'_>,
         url: &str,
-        with_authorization: bool,
+        authorization: Option<&str>,
     ) -> Result<Response<Body>, RegistryError> {
         let transport = |source: ureq::Error| match self.check() {
             Ok(()) => RegistryError::Transport {
@@ -227,7 +231,7 @@ impl<'a> Connection<'a> {
         for (name, value) in ask.headers {
             request = request.header(*name, *value);
         }
-        if with_authorization && let Some(authorization) = lock(&self.authorization).as_deref() {
+        if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization);
         }
         let built = |error: ureq::http::Error| transport(error.into());
@@ -244,7 +248,13 @@ impl<'a> Connection<'a> {
         .map_err(transport)
     }
 
-    fn authenticate(&self, headers: &HeaderMap) -> Result<(), RegistryError> {
+    /// Gets another authorization than the one that was `used`; false when somebody else did so meanwhile.
+    fn authenticate(&self, headers: &HeaderMap, used: Option<&str>) -> Result<bool, RegistryError> {
+        // Held while asking: everybody waits for the one answer.
+        let mut authorization = lock(&self.authorization);
+        if authorization.as_deref() != used {
+            return Ok(false);
+        }
         let endpoint = &self.endpoint;
         let challenges = headers
             .get_all("www-authenticate")
@@ -283,8 +293,8 @@ impl<'a> Connection<'a> {
                 }
             }
         };
-        *lock(&self.authorization) = Some(value);
-        Ok(())
+        *authorization = Some(value);
+        Ok(true)
     }
 }
 

@@ -99,8 +99,12 @@ impl Registry<'_> {
                 if blob.size > limit {
                     return Err(RegistryError::TooLong { limit });
                 }
-                // One byte more shows that there are more than announced.
-                let (_, bytes) = connection.fetch(&Ask::get(&url, &[]), blob.size + 1)?;
+                // A body as long as the limit counts as too long.
+                let fetched = connection.fetch(&Ask::get(&url, &[]), blob.size + 1);
+                let (_, bytes) = fetched.map_err(|error| match error {
+                    RegistryError::TooLong { .. } => RegistryError::TooLong { limit: blob.size },
+                    other => other,
+                })?;
                 let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
                 if size != blob.size {
                     return Err(RegistryError::WrongSize {
