@@ -17,8 +17,10 @@ use rcompose::source::node::{Mapping, Node, Value, VariableOrigin};
 use rcompose::source::span::{FileId, SourceMap, Span};
 use rcompose::source::{dotenv, emit, port_budget, template, toml, unique, yaml};
 
+mod registry_documents;
 mod tar_layer;
 
+pub use registry_documents::{manifest, reference};
 pub use tar_layer::tar_layer;
 
 /// Longer inputs find nothing that shorter ones do not.

@@ -147,3 +147,13 @@ fn units() {
 fn a_layer_in_tar() {
     holds("tar_layer", laws::tar_layer);
 }
+
+#[test]
+fn image_names() {
+    holds("reference", laws::reference);
+}
+
+#[test]
+fn manifests() {
+    holds("manifest", laws::manifest);
+}

@@ -101,10 +101,13 @@ impl Registry<'_> {
                 }
                 // A body as long as the limit counts as too long.
                 let fetched = connection.fetch(&Ask::get(&url, &[]), blob.size + 1);
-                let (_, bytes) = fetched.map_err(|error| match error {
-                    RegistryError::TooLong { .. } => RegistryError::TooLong { limit: blob.size },
-                    other => other,
-                })?;
+                let bytes = match fetched {
+                    Ok((_, bytes)) => bytes,
+                    Err(RegistryError::TooLong { .. }) => {
+                        return Err(RegistryError::TooLong { limit: blob.size });
+                    }
+                    Err(error) => return Err(error),
+                };
                 let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
                 if size != blob.size {
                     return Err(RegistryError::WrongSize {
