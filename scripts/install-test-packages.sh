@@ -11,6 +11,7 @@ need mmdebstrap mmdebstrap
 need ip iproute2
 if [ "${1:-}" = all ]; then
     need docker-registry docker-registry
+    need openssl openssl
     need skopeo skopeo
     need chromium chromium
     need cc gcc

@@ -124,6 +124,10 @@ pub enum Command {
     Images(commands::images::Args),
     /// Send a signal to containers
     Kill(commands::kill::Args),
+    /// Log in to a registry
+    Login(commands::login::Args),
+    /// Log out of a registry
+    Logout(commands::logout::Args),
     /// Show what containers print
     Logs(commands::logs::Args),
     /// List projects

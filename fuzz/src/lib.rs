@@ -18,9 +18,11 @@ use rcompose::source::span::{FileId, SourceMap, Span};
 use rcompose::source::{dotenv, emit, port_budget, template, toml, unique, yaml};
 
 mod dockerfile;
+mod registry_documents;
 mod tar_layer;
 
 pub use dockerfile::dockerfile;
+pub use registry_documents::{manifest, reference};
 pub use tar_layer::tar_layer;
 
 /// Longer inputs find nothing that shorter ones do not.

@@ -36,6 +36,8 @@ pub mod export;
 pub mod image;
 pub mod images;
 pub mod kill;
+pub mod login;
+pub mod logout;
 pub mod logs;
 pub mod ls;
 pub mod pause;
@@ -127,6 +129,8 @@ fn run(cli: Cli) -> Result<(), CliError> {
         Command::Image(args) => image::run(&context, &args),
         Command::Images(args) => images::run(&context, &args),
         Command::Kill(args) => kill::run(&context, &args),
+        Command::Login(args) => login::run(&context, &args),
+        Command::Logout(args) => logout::run(&context, &args),
         Command::Logs(args) => logs::run(&context, &args),
         Command::Ls(args) => ls::run(&context, &args),
         Command::Pause(args) => pause::pause(&context, &args),

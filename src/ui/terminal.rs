@@ -6,9 +6,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::termios::{OptionalActions, Termios};
+use rustix::termios::{LocalModes, OptionalActions, Termios};
 use signal_hook::SigId;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
+
+use super::print;
 
 /// Signals that are passed on to a process in a container.
 const PASSED_ON: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -39,6 +41,56 @@ impl Drop for RawMode {
         rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Drain, &self.before)
             .unwrap_or_default();
     }
+}
+
+/// Whether there is somebody to ask.
+pub fn can_ask() -> bool {
+    rustix::termios::isatty(rustix::stdio::stdin())
+}
+
+/// Asks for a line on the terminal; none when there is no terminal to ask on.
+pub fn ask_text(question: &str) -> Option<String> {
+    if !can_ask() {
+        return None;
+    }
+    print::err(question);
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).ok()?;
+    Some(answer.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+/// The same, and what is typed is not shown. Ctrl-C and Ctrl-D give none; the terminal never stays silent.
+pub fn ask_secret(question: &str) -> Option<String> {
+    let before = rustix::termios::tcgetattr(rustix::stdio::stdin()).ok()?;
+    let mut hidden = before.clone();
+    hidden
+        .local_modes
+        .remove(LocalModes::ECHO | LocalModes::ICANON | LocalModes::ISIG);
+    rustix::termios::tcsetattr(rustix::stdio::stdin(), OptionalActions::Flush, &hidden).ok()?;
+    let _restored = RawMode { before };
+    print::err(question);
+    let mut typed = Vec::new();
+    let answer = loop {
+        let mut key = [0];
+        match rustix::io::read(rustix::stdio::stdin(), &mut key) {
+            Ok(0) => break None,
+            Ok(_) => {}
+            Err(rustix::io::Errno::INTR) => continue,
+            Err(_) => break None,
+        }
+        match key[0] {
+            b'\r' | b'\n' => break String::from_utf8(typed).ok(),
+            // Ctrl-C, Ctrl-D.
+            3 | 4 => break None,
+            // Backspace takes a whole letter.
+            8 | 127 => while typed.pop().is_some_and(|byte| byte & 0xc0 == 0x80) {},
+            // Ctrl-U.
+            21 => typed.clear(),
+            byte => typed.push(byte),
+        }
+    };
+    print::err("\n");
+    answer
 }
 
 /// Columns and rows of the terminal this program writes to or reads from; none without one, or when it has no size.

@@ -152,3 +152,13 @@ fn a_layer_in_tar() {
 fn a_dockerfile() {
     holds("dockerfile", laws::dockerfile);
 }
+
+#[test]
+fn image_names() {
+    holds("reference", laws::reference);
+}
+
+#[test]
+fn manifests() {
+    holds("manifest", laws::manifest);
+}

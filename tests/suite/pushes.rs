@@ -1,6 +1,10 @@
-//! `push` and `image push`: what was built on one host runs on another.
+//! `push` and `image push`: what was built on one host runs on another; `login` and `logout`: who may.
 
-use crate::host::Host;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
+
+use crate::host::{Host, Ran, run};
 use crate::registry::Registry;
 
 fn id(host: &Host, name: &str) -> String {
@@ -127,4 +131,117 @@ fn privileged_a_push_says_the_digest_and_fails_as_it_is_told() {
     );
     let ignored = host.rcompose(["push", "--ignore-push-failures"]).success();
     assert!(ignored.stderr.contains(&expected), "{}", ignored.stderr);
+}
+
+fn with_input(host: &Host, arguments: &[&str], input: &str) -> Ran {
+    let path = host.work().join("input");
+    std::fs::write(&path, input).expect("input");
+    let mut command = host.command(arguments);
+    command.stdin(Stdio::from(std::fs::File::open(&path).expect("input")));
+    run(&mut command)
+}
+
+#[test]
+fn privileged_a_login_is_tried_kept_and_used() {
+    let registry = Registry::guarded();
+    let at = registry.address();
+    let host = Host::with_busybox();
+    let name = format!("{at}/bb:1");
+    host.rcompose(["image", "tag", "busybox:test", &name]).success();
+    let refused = host.rcompose(["image", "push", &name]).fails_with(1);
+    assert!(
+        refused
+            .stderr
+            .contains(&format!("{at} wants a login: run `rcompose login {at}`")),
+        "{}",
+        refused.stderr
+    );
+
+    let config = host.work().parent().expect("home").join(".docker/config.json");
+    let wrong = with_input(&host, &["login", "-u", "me", "--password-stdin", &at], "wrong\n").fails_with(1);
+    assert!(
+        wrong
+            .stderr
+            .contains(&format!("cannot log in to {at}: access denied")),
+        "{}",
+        wrong.stderr
+    );
+    assert!(!config.exists(), "a login that is not taken is not kept");
+    let lonely = host.rcompose(["login", &at]).fails_with(1);
+    assert!(lonely.stderr.contains("--password-stdin"), "{}", lonely.stderr);
+
+    let taken = with_input(&host, &["login", "-u", "me", "--password-stdin", &at], "secret\n").success();
+    assert_eq!(taken.stdout, "Login Succeeded\n");
+    assert!(taken.stderr.contains("kept unencrypted in"), "{}", taken.stderr);
+    assert_eq!(
+        std::fs::metadata(&config).expect("config").permissions().mode() & 0o777,
+        0o600
+    );
+    let again = host.rcompose(["login", &format!("http://{at}/v2/")]).success();
+    assert!(again.stdout.contains("kept already"), "{}", again.stdout);
+    host.rcompose(["image", "push", &name]).success();
+    let elsewhere = Host::empty();
+    elsewhere.rcompose(["image", "pull", &name]).fails_with(1);
+    let pulled = run(elsewhere
+        .command(["image", "pull", "-q", &name])
+        .env("DOCKER_CONFIG", config.parent().expect("directory")));
+    pulled.success();
+
+    assert_eq!(
+        host.rcompose(["logout", &at]).success().stdout,
+        format!("Removed the login for {at}\n")
+    );
+    assert_eq!(
+        host.rcompose(["logout", &at]).success().stdout,
+        format!("Not logged in to {at}\n")
+    );
+    host.rcompose(["image", "rm", &name]).success();
+    host.rcompose(["image", "pull", &name]).fails_with(1);
+}
+
+#[test]
+fn privileged_a_login_can_be_a_helpers() {
+    let registry = Registry::guarded();
+    let at = registry.address();
+    let host = Host::empty();
+    let home = host.work().parent().expect("home").to_owned();
+    let helper = home.join("docker-credential-drawer");
+    let mut file = std::fs::File::create(&helper).expect("helper");
+    // Keeps one login beside itself.
+    write!(
+        file,
+        "#!/bin/sh\nf={}/kept\ncase $1 in\nstore) cat >$f;;\nget) [ -s $f ] && cat $f || {{ echo credentials not found in native keychain; exit 1; }};;\nerase) cat >/dev/null; : >$f;;\nesac\n",
+        home.display()
+    )
+    .expect("helper");
+    drop(file);
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).expect("executable");
+    let config = home.join(".docker/config.json");
+    std::fs::create_dir(home.join(".docker")).expect("directory");
+    std::fs::write(&config, format!(r#"{{"credHelpers":{{"{at}":"drawer"}}}}"#)).expect("config");
+    let path = format!("{}:/usr/bin:/bin", home.display());
+    let with_path = |arguments: &[&str], input: &str| {
+        std::fs::write(home.join("input"), input).expect("input");
+        let mut command = host.command(arguments);
+        command.env("PATH", &path).stdin(Stdio::from(
+            std::fs::File::open(home.join("input")).expect("input"),
+        ));
+        run(&mut command)
+    };
+    let taken = with_path(&["login", "-u", "me", "--password-stdin", &at], "secret").success();
+    assert_eq!(
+        (taken.stdout.as_str(), taken.stderr.as_str()),
+        ("Login Succeeded\n", "")
+    );
+    let kept = std::fs::read_to_string(home.join("kept")).expect("kept");
+    assert!(
+        kept.contains(r#""Username":"me""#) && kept.contains(&at),
+        "{kept}"
+    );
+    let text = std::fs::read_to_string(&config).expect("config");
+    assert!(!text.contains("c2Vj") && text.contains("credHelpers"), "{text}");
+    with_path(&["login", &at], "").success();
+    with_path(&["logout", &at], "").success();
+    assert_eq!(std::fs::read_to_string(home.join("kept")).expect("kept"), "");
+    with_path(&["login", &at], "").fails_with(1);
 }

@@ -18,6 +18,24 @@ pub(crate) struct Registry {
 impl Registry {
     /// Starts one on a free port.
     pub(crate) fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// The same, for the user `me` with the password `secret` only.
+    pub(crate) fn guarded() -> Self {
+        // What bcrypt makes of `secret`.
+        const ME: &str = "me:$2y$05$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a\n";
+        static USERS: std::sync::OnceLock<TempDir> = std::sync::OnceLock::new();
+        let users = USERS.get_or_init(|| tempfile::tempdir().expect("temporary directory"));
+        let path = users.path().join("users");
+        std::fs::write(&path, ME).expect("users");
+        Self::start_with(&format!(
+            "auth: {{htpasswd: {{realm: tests, path: {}}}}}\n",
+            path.display()
+        ))
+    }
+
+    fn start_with(further: &str) -> Self {
         let storage = tempfile::tempdir().expect("temporary directory");
         let port = TcpListener::bind("127.0.0.1:0")
             .and_then(|socket| socket.local_addr())
@@ -25,7 +43,7 @@ impl Registry {
             .port();
         let configuration = storage.path().join("config.yml");
         let text = format!(
-            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n",
+            "version: 0.1\nstorage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\nhttp: {{addr: \"127.0.0.1:{port}\"}}\n{further}",
             storage.path().join("data").display()
         );
         std::fs::write(&configuration, text).expect("configuration");

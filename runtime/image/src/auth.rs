@@ -10,10 +10,12 @@ use crate::configuration::{Endpoint, authority, host};
 use crate::registry::{Agents, RegistryError, login_name};
 
 mod challenge;
+mod helper;
 mod login;
 
 pub(crate) use challenge::{Challenge, parse_challenges};
-pub(crate) use login::{Login, find_login};
+pub use login::Keeper;
+pub(crate) use login::{Login, find_login, forget_login, keep_login};
 
 const LONGEST_TOKEN_ANSWER: u64 = 1 << 20;
 
@@ -76,6 +78,16 @@ pub enum AuthError {
         /// The token server.
         realm: String,
     },
+    /// A realm that is not the registry's own, while a login is tried.
+    #[error(
+        "{registry} asks for a token from {realm}, which is not of its domain: no login is sent there, unless config.toml names it in token-servers of {registry}"
+    )]
+    ForeignRealm {
+        /// Which registry.
+        registry: String,
+        /// The token server.
+        realm: String,
+    },
     /// Docker's config.json cannot be used.
     #[error("cannot use the logins in {path}: {problem}")]
     DockerConfig {
@@ -128,6 +140,17 @@ pub(crate) fn authorize(
             let token = fetch_token(agent, realm, service.as_deref(), &wanted, login)?;
             Ok(format!("Bearer {token}"))
         }
+    }
+}
+
+/// Whether a login can answer a challenge at all.
+pub(crate) fn check_realm(endpoint: &Endpoint, challenge: &Challenge) -> Result<(), AuthError> {
+    match challenge {
+        Challenge::Bearer { realm, .. } if !may_have_login(endpoint, realm) => Err(AuthError::ForeignRealm {
+            registry: endpoint.registry.clone(),
+            realm: realm.clone(),
+        }),
+        Challenge::Bearer { .. } | Challenge::Basic => Ok(()),
     }
 }
 
@@ -191,13 +214,14 @@ fn fetch_token(
         source: Box::new(source),
     };
     let service = service.unwrap_or_default();
+    let scope = scopes.join(" ");
     let answer = match login {
         Some(Login::IdentityToken(token)) => agent.post(realm).send_form([
             ("grant_type", "refresh_token"),
             ("refresh_token", token),
             ("client_id", "rcompose"),
             ("service", service),
-            ("scope", scopes.join(" ").as_str()),
+            ("scope", &scope),
         ]),
         Some(Login::Password { .. }) | None => {
             let mut request = agent.get(realm);

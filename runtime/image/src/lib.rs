@@ -30,7 +30,7 @@ mod tar_stream;
 pub mod unpack;
 mod workers;
 
-pub use auth::AuthError;
+pub use auth::{AuthError, Keeper};
 pub use commit::{Committed, commit};
 pub use configuration::{Configuration, ConfigurationError, RegistryConfiguration};
 pub use digest::{Digest, DigestError};
@@ -42,5 +42,5 @@ pub use platform::{Platform, PlatformError};
 pub use pull::{Described, PullError, PullEvent, PullPhase, describe, pull, pull_layers};
 pub use push::{Delivery, PushError, PushEvent, PushPhase, Pushed, deliver, push, push_image};
 pub use reference::{Reference, ReferenceError};
-pub use registry::{Proxies, RegistryError};
+pub use registry::{Proxies, RegistryError, log_in, log_out, registry_name, try_kept_login};
 pub use store::{Collected, ImageStore, Layer, Lease, PreparedLayer, Removal};

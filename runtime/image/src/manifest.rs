@@ -224,12 +224,21 @@ fn check_unambiguous(media_type: &str, is_index: bool, document: &Value) -> Resu
         }
         Some(_) | None => {}
     }
-    let foreign: &[&'static str] = if is_index {
-        &["layers", "config", "fsLayers"]
+    let (foreign, own): (&[&'static str], &[&'static str]) = if is_index {
+        (&["layers", "config", "fsLayers"], &["manifests"])
     } else {
-        &["manifests", "fsLayers"]
+        (&["manifests", "fsLayers"], &["layers", "config"])
     };
-    match foreign.iter().find(|field| document.get(**field).is_some()) {
+    let keys = || document.as_object().into_iter().flat_map(|object| object.keys());
+    // Readers written in Go take `Layers` for `layers`.
+    let is_written = |field: &str| keys().any(|key| key.eq_ignore_ascii_case(field));
+    let is_misspelt = |field: &str| keys().any(|key| key.eq_ignore_ascii_case(field) && key != field);
+    let common = ["mediaType", "schemaVersion"];
+    let ambiguous = foreign.iter().find(|field| is_written(field)).or_else(|| {
+        let known = own.iter().chain(&common);
+        known.into_iter().find(|field| is_misspelt(field))
+    });
+    match ambiguous {
         Some(field) => Err(ManifestError::Ambiguous {
             media_type: media_type.to_owned(),
             field,

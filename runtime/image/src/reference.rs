@@ -131,16 +131,21 @@ impl Reference {
         })
     }
 
-    /// The repository as docker prints it: without `docker.io/` and `library/`.
+    /// The repository as docker prints it: without `docker.io/` and `library/`, unless what is left would mean something else.
     pub fn familiar_name(&self) -> String {
-        if self.registry == DOCKER_HUB {
-            self.repository
-                .strip_prefix(LIBRARY)
-                .unwrap_or(&self.repository)
-                .to_owned()
-        } else {
-            format!("{}/{}", self.registry, self.repository)
+        let whole = || format!("{}/{}", self.registry, self.repository);
+        if self.registry != DOCKER_HUB {
+            return whole();
         }
+        let short = match self.repository.strip_prefix(LIBRARY) {
+            Some(name) if !name.contains('/') => name,
+            Some(_) | None => &self.repository,
+        };
+        let is_id = short.len() == 64 && Digest::from_hex(short).is_ok();
+        if is_id || split_registry(short) != (DOCKER_HUB, short) {
+            return whole();
+        }
+        short.to_owned()
     }
 
     /// The whole name as docker prints it: `mysql:8`.

@@ -1,6 +1,5 @@
 //! Challenges as registries really write them, logins as docker really stores them, and who may see a login.
 
-use super::login::ask_helper;
 use super::*;
 
 fn bearer(realm: &str, service: Option<&str>, scope: Option<&str>) -> Challenge {
@@ -120,6 +119,63 @@ fn a_login_stays_in_its_domain() {
 #[test]
 fn refuses_helpers_that_are_paths() {
     for helper in ["../../bin/sh", "a b", "x;y", "/bin/sh"] {
-        assert!(ask_helper(helper, "docker.io").is_err());
+        assert!(helper::get(helper, "docker.io").is_err());
     }
+}
+
+#[test]
+fn a_login_is_kept_beside_everything_else() {
+    use std::os::unix::fs::PermissionsExt;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("fresh/config.json");
+    let kept = keep_login(&path, "r.example:5000", "me", "pa:ss").unwrap();
+    assert_eq!(kept, Keeper::File(path.clone()));
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+    let found = find_login(Some(&path), "r.example:5000").unwrap();
+    assert!(
+        found
+            == Some(Login::Password {
+                user: "me".to_owned(),
+                password: "pa:ss".to_owned()
+            })
+    );
+
+    let before = r#"{"psFormat":"x","auths":{"https://r.example:5000/v2/":{"auth":"YTpi"},"other":{"auth":"YTpi"}},"HttpHeaders":{"A":"b"}}"#;
+    let link = directory.path().join("link.json");
+    let real = directory.path().join("real.json");
+    std::fs::write(&real, before).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    keep_login(&link, "docker.io", "me", "secret").unwrap();
+    assert!(link.is_symlink());
+    let text = std::fs::read_to_string(&real).unwrap();
+    let after: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        after["auths"]["https://index.docker.io/v1/"]["auth"],
+        "bWU6c2VjcmV0"
+    );
+    assert_eq!(
+        (&after["psFormat"], &after["HttpHeaders"]["A"]),
+        (&"x".into(), &"b".into())
+    );
+    assert!(text.starts_with("{\n\t\"psFormat\""), "{text}");
+    assert_eq!(mode(&real), 0o600);
+
+    // Every spelling of the registry goes, nothing else does.
+    assert!(forget_login(&link, "r.example:5000").unwrap());
+    assert!(!forget_login(&link, "r.example:5000").unwrap());
+    assert!(forget_login(&link, "docker.io").unwrap());
+    let text = std::fs::read_to_string(&real).unwrap();
+    assert!(
+        text.contains("other") && !text.contains("r.example") && !text.contains("index.docker.io"),
+        "{text}"
+    );
+
+    std::fs::write(&real, "{broken").unwrap();
+    assert!(keep_login(&link, "a", "b", "c").is_err());
+    assert_eq!(
+        std::fs::read_to_string(&real).unwrap(),
+        "{broken",
+        "a file that cannot be read is not replaced"
+    );
 }

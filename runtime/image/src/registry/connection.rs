@@ -65,6 +65,8 @@ pub(super) struct Connection<'a> {
     /// What a token is to allow: what the work needs, and what would only spare some of it.
     scopes: [Vec<String>; 2],
     docker_config: Option<&'a Path>,
+    /// The login to use instead of the one that is kept, and nothing else.
+    login: Option<Login>,
     cancel: &'a AtomicBool,
     /// It served content with a wrong digest.
     distrusted: AtomicBool,
@@ -83,9 +85,16 @@ impl<'a> Connection<'a> {
             authorization: Mutex::new(None),
             scopes,
             docker_config: configuration.docker_config.as_deref(),
+            login: None,
             cancel,
             distrusted: AtomicBool::new(false),
         }
+    }
+
+    /// The same with a login that is to be tried.
+    pub(super) fn with_login(self, login: Login) -> Self {
+        let login = Some(login);
+        Self { login, ..self }
     }
 
     pub(super) fn shut_down(&self) {
@@ -108,7 +117,8 @@ impl<'a> Connection<'a> {
             self.check()?;
             attempt += 1;
             let may_repeat = attempt < ATTEMPTS && ask.is_repeatable();
-            let (mut response, is_endpoint) = match self.follow(ask) {
+            let used = lock(&self.authorization).clone();
+            let (mut response, is_endpoint) = match self.follow(ask, used.as_deref()) {
                 Ok(answer) => answer,
                 Err(RegistryError::Transport { source }) if may_repeat && may_pass(&source) => {
                     wait(self.cancel, backoff(attempt))?;
@@ -119,9 +129,8 @@ impl<'a> Connection<'a> {
             match response.status() {
                 status if status.is_success() => return Ok(response),
                 StatusCode::UNAUTHORIZED if is_endpoint && !asked_for_token => {
-                    asked_for_token = true;
                     attempt -= 1;
-                    self.authenticate(response.headers())?;
+                    asked_for_token = self.authenticate(response.headers(), used.as_deref())?;
                 }
                 status if may_change(status) && attempt < ATTEMPTS => {
                     wait(self.cancel, until_next(response.headers(), attempt)?)?;
@@ -180,11 +189,15 @@ impl<'a> Connection<'a> {
     }
 
     /// Sends the request and follows redirects; also tells whether the answer came from the endpoint itself.
-    fn follow(&self, ask: &Ask<'_>) -> Result<(Response<Body>, bool), RegistryError> {
+    fn follow(
+        &self,
+        ask: &Ask<'_>,
+        authorization: Option<&str>,
+    ) -> Result<(Response<Body>, bool), RegistryError> {
         let mut url = ask.url.to_owned();
         for _ in 0..=MOST_REDIRECTS {
             let is_endpoint = origin(&url) == origin(&self.endpoint.base);
-            let response = self.send_once(ask, &url, is_endpoint)?;
+            let response = self.send_once(ask, &url, authorization.filter(|_| is_endpoint))?;
             let keeps_method = matches!(response.status().as_u16(), 307 | 308);
             let is_redirect = keeps_method || matches!(response.status().as_u16(), 301..=303);
             if !is_redirect {
@@ -205,7 +218,7 @@ impl<'a> Connection<'a> {
         &self,
         ask: &Ask<'_>,
         url: &str,
-        with_authorization: bool,
+        authorization: Option<&str>,
     ) -> Result<Response<Body>, RegistryError> {
         let transport = |source: ureq::Error| match self.check() {
             Ok(()) => RegistryError::Transport {
@@ -218,7 +231,7 @@ impl<'a> Connection<'a> {
         for (name, value) in ask.headers {
             request = request.header(*name, *value);
         }
-        if with_authorization && let Some(authorization) = lock(&self.authorization).as_deref() {
+        if let Some(authorization) = authorization {
             request = request.header("Authorization", authorization);
         }
         let built = |error: ureq::http::Error| transport(error.into());
@@ -235,7 +248,13 @@ impl<'a> Connection<'a> {
         .map_err(transport)
     }
 
-    fn authenticate(&self, headers: &HeaderMap) -> Result<(), RegistryError> {
+    /// Gets another authorization than the one that was `used`; false when somebody else did so meanwhile.
+    fn authenticate(&self, headers: &HeaderMap, used: Option<&str>) -> Result<bool, RegistryError> {
+        // Held while asking: everybody waits for the one answer.
+        let mut authorization = lock(&self.authorization);
+        if authorization.as_deref() != used {
+            return Ok(false);
+        }
         let endpoint = &self.endpoint;
         let challenges = headers
             .get_all("www-authenticate")
@@ -248,8 +267,13 @@ impl<'a> Connection<'a> {
                 challenge,
             })
         })?;
-        let login: Option<Login> =
-            auth::find_login(self.docker_config, &endpoint.registry).map_err(RegistryError::Auth)?;
+        let login = match &self.login {
+            Some(login) => {
+                auth::check_realm(endpoint, &challenge).map_err(RegistryError::Auth)?;
+                Some(login.clone())
+            }
+            None => auth::find_login(self.docker_config, &endpoint.registry).map_err(RegistryError::Auth)?,
+        };
         let [needed, helpful] = &self.scopes;
         let mut scopes = [needed.as_slice(), helpful].concat();
         let mut attempt = 0;
@@ -269,8 +293,8 @@ impl<'a> Connection<'a> {
                 }
             }
         };
-        *lock(&self.authorization) = Some(value);
-        Ok(())
+        *authorization = Some(value);
+        Ok(true)
     }
 }
 
@@ -284,6 +308,7 @@ fn is_busy(error: &AuthError) -> bool {
         | AuthError::Client { .. }
         | AuthError::NoToken { .. }
         | AuthError::InsecureRealm { .. }
+        | AuthError::ForeignRealm { .. }
         | AuthError::DockerConfig { .. } => false,
     }
 }

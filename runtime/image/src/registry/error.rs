@@ -85,6 +85,9 @@ pub enum RegistryError {
         /// Where to.
         location: String,
     },
+    /// There is no place to keep a login in.
+    #[error("there is no place to keep logins in: set HOME or DOCKER_CONFIG")]
+    NoHome,
     /// A proxy of the environment cannot be used.
     #[error("cannot use the proxy {proxy}: {problem}")]
     Proxy {

@@ -99,8 +99,15 @@ impl Registry<'_> {
                 if blob.size > limit {
                     return Err(RegistryError::TooLong { limit });
                 }
-                // One byte more shows that there are more than announced.
-                let (_, bytes) = connection.fetch(&Ask::get(&url, &[]), blob.size + 1)?;
+                // A body as long as the limit counts as too long.
+                let fetched = connection.fetch(&Ask::get(&url, &[]), blob.size + 1);
+                let bytes = match fetched {
+                    Ok((_, bytes)) => bytes,
+                    Err(RegistryError::TooLong { .. }) => {
+                        return Err(RegistryError::TooLong { limit: blob.size });
+                    }
+                    Err(error) => return Err(error),
+                };
                 let (digest, size) = (Digest::of(&bytes), bytes.len() as u64);
                 if size != blob.size {
                     return Err(RegistryError::WrongSize {

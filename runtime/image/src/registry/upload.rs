@@ -242,6 +242,7 @@ fn may_go_on(error: &RegistryError) -> bool {
         | RegistryError::TooLong { .. }
         | RegistryError::Manifest(_)
         | RegistryError::Redirect { .. }
+        | RegistryError::NoHome
         | RegistryError::Proxy { .. }
         | RegistryError::Local { .. }
         | RegistryError::Nonsense { .. }

@@ -4,9 +4,12 @@
 mod tests {
     mod depot;
     mod faulty;
+    mod pull_faults;
     mod push;
+    mod push_faults;
     mod real;
     mod registry;
+    mod routes;
     mod sample;
     mod server;
 }
