@@ -704,7 +704,7 @@ fn privileged_images_of_other_platforms_are_made_without_running_them() {
         host.write(
             "compose.yaml",
             &format!("name: sources\nservices:\n  s:\n    build: {{context: .{more}}}\n"),
-        )
+        );
     };
     compose(", platforms: [linux/s390x]");
     host.write("a", "a\n");
