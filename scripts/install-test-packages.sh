@@ -12,6 +12,7 @@ need ip iproute2
 if [ "${1:-}" = all ]; then
     need docker-registry docker-registry
     need skopeo skopeo
+    need sqlite3 sqlite3
     need chromium chromium
     need cc gcc
     need script bsdutils

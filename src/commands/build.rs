@@ -5,10 +5,14 @@ use crate::engine::lower::image_name;
 use crate::error::CliError;
 use crate::graph::Graph;
 use crate::model::ServiceName;
+use crate::model::attestation::{self, Provenance};
 use crate::model::build::Build;
 use crate::plan::{Action, Due, Reason, in_order};
 use crate::ui::print;
 use crate::ui::progress::{Look, Progress, ProgressKind};
+
+/// By a name of its own: clap reads an option of an option as a flag that may be without a value.
+type AskedProvenance = Option<Provenance>;
 
 /// Options of `rcompose build`.
 #[derive(Debug, Clone, clap::Args)]
@@ -47,12 +51,12 @@ pub struct Args {
     /// SSH agent or keys for RUN --mount=type=ssh: default, ID=SOCKET or ID=KEY, several with commas
     #[arg(long, value_name = "ID")]
     pub ssh: Vec<String>,
-    /// Provenance attestation (refused: not there yet)
-    #[arg(long, value_name = "MODE")]
-    pub provenance: Option<String>,
-    /// Bill of materials (refused: not there yet)
-    #[arg(long, value_name = "MODE")]
-    pub sbom: Option<String>,
+    /// Attest how images are built: true, false, or mode=min|max,version=v0.2|v1
+    #[arg(long, value_name = "MODE", value_parser = attestation::provenance)]
+    pub provenance: Option<AskedProvenance>,
+    /// Attest which packages are in images: true or false
+    #[arg(long, value_name = "BOOL", value_parser = attestation::sbom)]
+    pub sbom: Option<bool>,
     /// Compress the context: there is none to send, so nothing to do
     #[arg(long, hide = true)]
     pub compress: bool,
@@ -127,6 +131,8 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             .flat_map(|given| given.split(','))
             .map(str::to_owned)
             .collect(),
+        provenance: args.provenance.clone(),
+        sbom: args.sbom,
     };
     let images = StoreImages::new(context, Some(&files)).with_options(options);
     let mut look = context.look();
@@ -152,16 +158,6 @@ fn refuse(args: &Args) -> Result<(), CliError> {
             "rcompose builds by itself, without buildx",
         ),
         (args.memory.is_some(), "--memory", not_yet),
-        (
-            args.provenance.as_deref().is_some_and(|mode| mode != "false"),
-            "--provenance",
-            not_yet,
-        ),
-        (
-            args.sbom.as_deref().is_some_and(|mode| mode != "false"),
-            "--sbom",
-            not_yet,
-        ),
         (
             args.no_rm,
             "--no-rm",

@@ -9,12 +9,15 @@ use rcompose_runtime::image_store::build::remote::{
     ContextPlace, LayoutPlace, RemoteAccess, Sources, read_inside,
 };
 use rcompose_runtime::image_store::build::ssh::{SshSource, SshSources};
-use rcompose_runtime::image_store::build::{BuildRequest, NamedContext};
+use rcompose_runtime::image_store::build::{
+    AttestationRequest, BuildRequest, Material, NamedContext, ProvenanceRequest, ProvenanceVersion,
+};
 
 use super::image_source::read_text;
 use super::project::LoadedProject;
 use crate::engine::ImageError;
 use crate::engine::lower::image_name;
+use crate::model::attestation::Provenance;
 use crate::model::build::Build;
 use crate::model::build_cache::CachePlace;
 use crate::model::file_object::FileObjectSource;
@@ -29,6 +32,10 @@ pub struct BuildOptions {
     pub pull: bool,
     /// Build arguments over those of the files.
     pub arguments: BTreeMap<String, Option<String>>,
+    /// What is told of how images are built, instead of what the files say.
+    pub provenance: Option<Option<Provenance>>,
+    /// Whether their packages are told, instead of what the files say.
+    pub sbom: Option<bool>,
     /// Agents and keys besides those of the files, each `id` or `id=path`.
     pub ssh: Vec<String>,
 }
@@ -94,7 +101,9 @@ pub fn build_request(
         network: section.network.clone(),
         secrets: secrets(&files.project, section)?,
         shm_size: section.shm_size,
+        attestations: attestations(section, options),
         context_keeps_owners: context.is_remote,
+        context_material: context.material,
         context: context.directory,
         remote: around.remote.clone(),
         ssh: ssh(around, section)?,
@@ -108,6 +117,8 @@ struct Context {
     is_remote: bool,
     /// The Dockerfile's name where there is no choice.
     dockerfile: Option<String>,
+    /// What was fetched.
+    material: Option<Material>,
 }
 
 fn context(section: &Build, sources: &Sources<'_>) -> Result<Context, ImageError> {
@@ -119,6 +130,7 @@ fn context(section: &Build, sources: &Sources<'_>) -> Result<Context, ImageError
             directory: fetched.directory,
             is_remote: true,
             dockerfile: fetched.dockerfile,
+            material: Some(fetched.material),
         });
     }
     let directory = PathBuf::from(written);
@@ -135,7 +147,26 @@ fn context(section: &Build, sources: &Sources<'_>) -> Result<Context, ImageError
         directory,
         is_remote: false,
         dockerfile: None,
+        material: None,
     })
+}
+
+/// What the command line asks goes before what the file says.
+fn attestations(section: &Build, options: &BuildOptions) -> AttestationRequest {
+    let provenance = options.provenance.as_ref().unwrap_or(&section.provenance);
+    AttestationRequest {
+        provenance: provenance.clone().map(|asked| ProvenanceRequest {
+            all: asked.all,
+            version: if asked.version_1 {
+                ProvenanceVersion::V1
+            } else {
+                ProvenanceVersion::V02
+            },
+            builder: asked.builder,
+            reproducible: asked.reproducible,
+        }),
+        sbom: options.sbom.unwrap_or(section.sbom),
+    }
 }
 
 fn source_date_epoch(arguments: &BTreeMap<String, Option<String>>) -> Result<Option<i64>, ImageError> {

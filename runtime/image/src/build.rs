@@ -2,6 +2,7 @@
 //! **Invariant:** nothing in a context or an image decides more than the content of its own layers.
 
 mod add_sources;
+mod attest;
 mod builder;
 pub mod cache;
 mod cached_layer;
@@ -19,8 +20,10 @@ mod fingerprint;
 mod hash_index;
 mod identity;
 pub mod ignore;
+mod material;
 mod named;
-mod overlay;
+pub(crate) mod overlay;
+mod provenance;
 pub mod remote;
 mod request;
 mod run_mounts;
@@ -44,6 +47,8 @@ mod written;
 
 pub use builder::{Built, build};
 pub use change::change;
+pub use material::Material;
+pub use request::{AttestationRequest, ProvenanceRequest, ProvenanceVersion};
 pub use request::{BuildError, BuildEvent, BuildRequest, FindImage, NamedContext};
 pub use shared_cache::{BringLayer, CacheMode, DoneStep, ImportedCache, cache_image};
 

@@ -62,7 +62,7 @@ fn record(store: &ImageStore, image: &Image) -> Result<Value, CliError> {
         wanted.map(Reference::familiar).collect()
     };
     let layers: Vec<String> = image.diff_ids.iter().map(ToString::to_string).collect();
-    Ok(json!({
+    let mut record = json!({
         "Id": image.id.to_string(),
         "RepoTags": names(false),
         "RepoDigests": names(true),
@@ -77,5 +77,12 @@ fn record(store: &ImageStore, image: &Image) -> Result<Value, CliError> {
         "Config": image.config,
         "RootFS": {"Type": "layers", "Layers": layers},
         "Metadata": {"LastTagTime": Value::Null},
-    }))
+    });
+    if !image.attestations.is_empty() {
+        let attestations = image.attestations.iter().map(|attestation| {
+            json!({"PredicateType": attestation.predicate_type, "Predicate": attestation.predicate})
+        });
+        record["Attestations"] = attestations.collect();
+    }
+    Ok(record)
 }
