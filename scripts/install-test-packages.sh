@@ -13,6 +13,7 @@ if [ "${1:-}" = all ]; then
     need docker-registry docker-registry
     need openssl openssl
     need skopeo skopeo
+    need sqlite3 sqlite3
     need chromium chromium
     need cc gcc
     need script bsdutils

@@ -7,6 +7,7 @@ use crate::engine::lower::image_name;
 use crate::error::CliError;
 use crate::graph::Graph;
 use crate::model::ServiceName;
+use crate::model::attestation::{self, Provenance};
 use crate::model::build::Build;
 use crate::model::units::parse_bytes;
 use crate::plan::{Action, Due, OnFailure, Plan, Reason, in_order};
@@ -15,6 +16,8 @@ use crate::ui::progress::{Look, Progress, ProgressKind};
 
 mod bake;
 mod check;
+/// By a name of its own: clap reads an option of an option as a flag that may be without a value.
+type AskedProvenance = Option<Provenance>;
 
 /// Options of `rcompose build`.
 #[derive(Debug, Clone, clap::Args)]
@@ -53,12 +56,12 @@ pub struct Args {
     /// SSH agent or keys for RUN --mount=type=ssh: default, ID=SOCKET or ID=KEY, several with commas
     #[arg(long, value_name = "ID")]
     pub ssh: Vec<String>,
-    /// Provenance attestation (refused: not there yet)
-    #[arg(long, value_name = "MODE")]
-    pub provenance: Option<String>,
-    /// Bill of materials (refused: not there yet)
-    #[arg(long, value_name = "MODE")]
-    pub sbom: Option<String>,
+    /// Attest how images are built: true, false, or mode=min|max,version=v0.2|v1
+    #[arg(long, value_name = "MODE", value_parser = attestation::provenance)]
+    pub provenance: Option<AskedProvenance>,
+    /// Attest which packages are in images: true or false
+    #[arg(long, value_name = "BOOL", value_parser = attestation::sbom)]
+    pub sbom: Option<bool>,
     /// Compress the context: there is none to send, so nothing to do
     #[arg(long, hide = true)]
     pub compress: bool,
@@ -101,6 +104,8 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             .map(str::to_owned)
             .collect(),
         memory: args.memory.as_deref().map(memory).transpose()?,
+        provenance: args.provenance.clone(),
+        sbom: args.sbom,
     };
     let services: Vec<&ServiceName> = plan
         .steps
@@ -195,22 +200,11 @@ fn memory(text: &str) -> Result<u64, CliError> {
 }
 
 fn refuse(args: &Args) -> Result<(), CliError> {
-    let not_yet = "it is not there yet";
     let refused = [
         (
             args.builder.as_deref().is_some_and(|name| name != "default"),
             "--builder",
             "rcompose builds by itself, without buildx: leave it out, or write `default`",
-        ),
-        (
-            args.provenance.as_deref().is_some_and(|mode| mode != "false"),
-            "--provenance",
-            not_yet,
-        ),
-        (
-            args.sbom.as_deref().is_some_and(|mode| mode != "false"),
-            "--sbom",
-            not_yet,
         ),
         (
             args.no_rm,

@@ -10,12 +10,15 @@ use rcompose_runtime::image_store::build::remote::{
     ContextPlace, LayoutPlace, RemoteAccess, Sources, read_inside,
 };
 use rcompose_runtime::image_store::build::ssh::{SshSource, SshSources};
-use rcompose_runtime::image_store::build::{BuildRequest, NamedContext};
+use rcompose_runtime::image_store::build::{
+    AttestationRequest, BuildRequest, Material, NamedContext, ProvenanceRequest, ProvenanceVersion,
+};
 
 use super::image_source::read_text;
 use super::project::LoadedProject;
 use crate::engine::ImageError;
 use crate::engine::lower::image_name;
+use crate::model::attestation::Provenance;
 use crate::model::build::Build;
 use crate::model::build_cache::CachePlace;
 use crate::model::file_object::FileObjectSource;
@@ -32,6 +35,10 @@ pub struct BuildOptions {
     pub arguments: BTreeMap<String, Option<String>>,
     /// Bytes of memory that a RUN may use.
     pub memory: Option<u64>,
+    /// What is told of how images are built, instead of what the files say.
+    pub provenance: Option<Option<Provenance>>,
+    /// Whether their packages are told, instead of what the files say.
+    pub sbom: Option<bool>,
     /// Agents and keys besides those of the files, each `id` or `id=path`.
     pub ssh: Vec<String>,
 }
@@ -99,7 +106,9 @@ pub fn build_request(
         shm_size: section.shm_size,
         memory: options.memory,
         platform: platform(around, service, section)?,
+        attestations: attestations(section, options),
         context_keeps_owners: context.is_remote,
+        context_material: context.material,
         context: context.directory,
         remote: around.remote.clone(),
         ssh: ssh(around, section)?,
@@ -140,6 +149,8 @@ struct Context {
     is_remote: bool,
     /// The Dockerfile's name where there is no choice.
     dockerfile: Option<String>,
+    /// What was fetched.
+    material: Option<Material>,
 }
 
 fn context(section: &Build, sources: &Sources<'_>) -> Result<Context, ImageError> {
@@ -151,6 +162,7 @@ fn context(section: &Build, sources: &Sources<'_>) -> Result<Context, ImageError
             directory: fetched.directory,
             is_remote: true,
             dockerfile: fetched.dockerfile,
+            material: Some(fetched.material),
         });
     }
     let directory = PathBuf::from(written);
@@ -167,7 +179,26 @@ fn context(section: &Build, sources: &Sources<'_>) -> Result<Context, ImageError
         directory,
         is_remote: false,
         dockerfile: None,
+        material: None,
     })
+}
+
+/// What the command line asks goes before what the file says.
+fn attestations(section: &Build, options: &BuildOptions) -> AttestationRequest {
+    let provenance = options.provenance.as_ref().unwrap_or(&section.provenance);
+    AttestationRequest {
+        provenance: provenance.clone().map(|asked| ProvenanceRequest {
+            all: asked.all,
+            version: if asked.version_1 {
+                ProvenanceVersion::V1
+            } else {
+                ProvenanceVersion::V02
+            },
+            builder: asked.builder,
+            reproducible: asked.reproducible,
+        }),
+        sbom: options.sbom.unwrap_or(section.sbom),
+    }
 }
 
 fn source_date_epoch(arguments: &BTreeMap<String, Option<String>>) -> Result<Option<i64>, ImageError> {

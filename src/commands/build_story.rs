@@ -103,6 +103,10 @@ impl<'a> Story<'a> {
                     step.end(format!("DONE {:.1}s", took.as_secs_f64()));
                 }
             }
+            BuildEvent::Note(message) => self.events.emit(Event::Warning {
+                message: format!("build of {}: {message}", self.service),
+                help: None,
+            }),
             BuildEvent::Warning { line, message } => self.events.emit(Event::Warning {
                 message: format!("build of {}, Dockerfile line {line}: {message}", self.service),
                 help: None,

@@ -4,6 +4,7 @@
 use indexmap::IndexMap;
 
 use super::build_cache::{CacheExport, CacheImport};
+use crate::model::attestation::Provenance;
 use crate::source::span::Span;
 
 /// `build:` of a service.
@@ -47,6 +48,10 @@ pub struct Build {
     pub secrets: Vec<(String, String)>,
     /// `shm_size:` in bytes.
     pub shm_size: Option<u64>,
+    /// `provenance:`.
+    pub provenance: Option<Provenance>,
+    /// `sbom:`.
+    pub sbom: bool,
     /// Where the key stands.
     pub span: Span,
 }

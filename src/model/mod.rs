@@ -2,6 +2,7 @@
 //! **Invariant:** only `load` and what it calls (`env_file`, `service_files`) reads, by way of `source`; every value a later
 //! diagnostic may point at keeps its span.
 
+pub mod attestation;
 pub mod build;
 pub mod build_cache;
 mod cast;

@@ -1,7 +1,22 @@
 //! Images made on the spot from what Debian ships.
 
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::OnceLock;
+
+use crate::host::Host;
+
+/// Puts `debian:bookworm-slim` into the host's store: from a registry, or bootstrapped, which takes half a minute.
+pub(crate) fn debian(host: &Host) {
+    let made = Command::new("scripts/base-image.sh")
+        .arg(env!("CARGO_BIN_EXE_rcompose"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("RCOMPOSE_DATA_ROOT", host.data_root())
+        .env("RCOMPOSE_RUN_ROOT", host.run_root())
+        .status()
+        .expect("the script starts");
+    assert!(made.success(), "debian:bookworm-slim is available");
+}
 
 /// A root file system with a static busybox, its applets as links, `/etc/passwd` and little else.
 pub(crate) fn busybox_tar() -> PathBuf {
@@ -51,7 +66,7 @@ pub(crate) fn busybox_tar() -> PathBuf {
             tar::EntryType::Regular,
             b"root:x:0:\napp:x:1000:\nextra:x:2000:app\n",
         );
-        let applets = std::process::Command::new("/bin/busybox")
+        let applets = Command::new("/bin/busybox")
             .arg("--list")
             .output()
             .expect("busybox runs");

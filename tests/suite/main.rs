@@ -2,6 +2,8 @@
 //! Tests whose names contain `privileged` make kernel objects and need root; they fail, never skip, without it.
 
 #[cfg(test)]
+mod attestations;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod check;

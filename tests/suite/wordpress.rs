@@ -54,14 +54,7 @@ fn in_chromium(port: u16, screenshot: &Path) -> String {
 #[test]
 fn privileged_wordpress_from_nothing_to_a_site_in_a_browser() {
     let host = Host::empty();
-    let base = Command::new("scripts/base-image.sh")
-        .arg(env!("CARGO_BIN_EXE_rcompose"))
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .env("RCOMPOSE_DATA_ROOT", host.data_root())
-        .env("RCOMPOSE_RUN_ROOT", host.run_root())
-        .status()
-        .expect("the script starts");
-    assert!(base.success(), "debian:bookworm-slim is available");
+    crate::images::debian(&host);
 
     let port = port();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/wordpress/compose.yaml");

@@ -2,6 +2,7 @@
 //! **Invariant:** nothing in a context or an image decides more than the content of its own layers.
 
 mod add_sources;
+mod attest;
 mod builder;
 pub mod cache;
 mod cached_layer;
@@ -24,9 +25,11 @@ mod identity;
 pub mod ignore;
 pub mod lint;
 mod lint_summary;
+mod material;
 mod named;
 pub(crate) mod overlay;
 mod path_pattern;
+mod provenance;
 pub mod remote;
 mod request;
 mod run_mounts;
@@ -52,6 +55,8 @@ pub use builder::{Built, build};
 pub use change::change;
 pub use failure::pointed_at;
 pub use lint_summary::environment_of;
+pub use material::Material;
+pub use request::{AttestationRequest, ProvenanceRequest, ProvenanceVersion};
 pub use request::{BuildError, BuildEvent, BuildRequest, FindImage, NamedContext};
 pub use shared_cache::{BringLayer, CacheMode, DoneStep, ImportedCache, cache_image};
 

@@ -143,6 +143,12 @@ pub enum ImageError {
         /// The digest of its uncompressed archive.
         diff_id: Digest,
     },
+    /// Something attested of an image is gone.
+    #[error("what is attested of the image ({predicate_type}) is not in the store: build it again")]
+    NoAttestation {
+        /// What kind of thing it is.
+        predicate_type: String,
+    },
     /// The image is for another system.
     #[error("image is for {platform}, not for linux")]
     NotLinux {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::attestation::Attestation;
 use crate::digest::Digest;
 use crate::image_config::ImageConfig;
 use crate::platform::Platform;
@@ -32,6 +33,9 @@ pub struct Image {
     pub diff_ids: Vec<Digest>,
     /// How to run it.
     pub config: ImageConfig,
+    /// What its last build was asked to attest of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attestations: Vec<Attestation>,
     /// Where the layers' directories are.
     #[serde(skip)]
     pub(crate) layers: PathBuf,

@@ -2,6 +2,7 @@
 //! **Invariant:** no content enters the store before its digest is checked, and no archive entry leaves its directory.
 
 pub mod archive;
+mod attestation;
 mod auth;
 pub mod build;
 mod commit;
@@ -17,6 +18,7 @@ pub mod image_config;
 pub mod layer_tar;
 mod lock;
 pub mod manifest;
+mod package_url;
 pub mod platform;
 pub mod published;
 pub mod pull;
@@ -25,11 +27,13 @@ pub mod reference;
 mod registry;
 #[cfg(test)]
 mod sample_tar;
+mod sbom;
 pub mod store;
 mod tar_stream;
 pub mod unpack;
 mod workers;
 
+pub use attestation::Attestation;
 pub use auth::{AuthError, Keeper};
 pub use commit::{Committed, commit};
 pub use configuration::{Configuration, ConfigurationError, RegistryConfiguration};
@@ -43,4 +47,5 @@ pub use pull::{Described, PullError, PullEvent, PullPhase, describe, pull, pull_
 pub use push::{Delivery, PushError, PushEvent, PushPhase, Pushed, deliver, push, push_image};
 pub use reference::{Reference, ReferenceError};
 pub use registry::{Proxies, RegistryError, log_in, log_out, registry_name, try_kept_login};
+pub use sbom::SbomError;
 pub use store::{Collected, ImageStore, Layer, Lease, PreparedLayer, Removal};

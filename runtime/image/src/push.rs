@@ -16,6 +16,7 @@ use crate::reference::Reference;
 use crate::registry::RegistryError;
 use crate::store::ImageStore;
 
+mod attested;
 mod delivery;
 mod layers;
 mod pack;
@@ -227,10 +228,15 @@ fn send(
         size: bytes.len() as u64,
         existed,
     };
-    if let Some(original) = &original
-        && delivery.has(&Digest::of(&original.bytes))?
+    if let Some(Original {
+        media_type, bytes, ..
+    }) = &original
     {
-        return Ok(pushed(&original.bytes, true));
+        let attested = delivery.attested(image, media_type, bytes)?;
+        let top = attested.as_ref().map_or(bytes, |attested| &attested.index);
+        if delivery.has(&Digest::of(top))? {
+            return Ok(pushed(top, true));
+        }
     }
     let known: BTreeMap<Digest, Descriptor> = original
         .iter()
@@ -274,14 +280,21 @@ fn send(
             (OCI_MANIFEST.to_owned(), bytes)
         }
     };
-    store
-        .put_blob(&bytes)
-        .map_err(|source| delivery.store_error(source))?;
-    if delivery.has(&Digest::of(&bytes))? {
-        return Ok(pushed(&bytes, true));
+    let attested = delivery.attested(image, &media_type, &bytes)?;
+    let top = attested.as_ref().map_or(&bytes, |attested| &attested.index);
+    for document in [&bytes, top] {
+        store
+            .put_blob(document)
+            .map_err(|source| delivery.store_error(source))?;
     }
-    delivery.manifest(&media_type, &bytes)?;
-    Ok(pushed(&bytes, false))
+    if delivery.has(&Digest::of(top))? {
+        return Ok(pushed(top, true));
+    }
+    match &attested {
+        Some(attested) => delivery.attested_image(&media_type, &bytes, attested)?,
+        None => drop(delivery.manifest(&media_type, &bytes)?),
+    }
+    Ok(pushed(top, false))
 }
 
 /// Notes what the registry has under the name now, unless the name was given to another image meanwhile.

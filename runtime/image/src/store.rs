@@ -20,6 +20,7 @@ use crate::image_config::{ImageDocument, RootFileSystem};
 use crate::lock;
 use crate::reference::Reference;
 
+mod attestations;
 mod collect;
 mod layers;
 mod names;
@@ -104,12 +105,13 @@ impl ImageStore {
             );
         }
         let id = Digest::of(bytes);
-        if let Some(known) = self.image(&id)?
+        let known = self.image(&id)?;
+        if let Some(known) = &known
             && known.manifest == manifest
             && self.read_blob(&id)?.is_some()
         {
             // Whatever is on record is on the disk.
-            return Ok(known);
+            return Ok(known.clone());
         }
         self.put_blob(bytes)?;
         self.make_durable(&layers)?;
@@ -122,6 +124,7 @@ impl ImageStore {
             size: layers.iter().map(|layer| layer.size).sum(),
             diff_ids: document.rootfs.diff_ids.clone(),
             config: document.config.clone(),
+            attestations: known.map(|known| known.attestations).unwrap_or_default(),
             layers: self.root.join("layers"),
         };
         write_json(&self.image_path(&id), &image, true)?;

@@ -103,6 +103,12 @@ fn record(store: &ImageStore, image: &Image) -> Result<Value, CliError> {
     {
         fields.shift_remove("Variant");
     }
+    if !image.attestations.is_empty() {
+        let attestations = image.attestations.iter().map(|attestation| {
+            json!({"PredicateType": attestation.predicate_type, "Predicate": attestation.predicate})
+        });
+        record["Attestations"] = attestations.collect();
+    }
     Ok(record)
 }
 

@@ -1,18 +1,13 @@
 //! In: a normalised `build:`. Out: the [`Build`].
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
-use super::unsupported;
 use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::model::attestation;
 use crate::model::build::Build;
 use crate::model::build_cache;
 use crate::model::fields::Fields;
 
 pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Build {
-    for key in ["provenance", "sbom"] {
-        if fields.text(key).is_some_and(|text| text != "false") {
-            findings.push(unsupported::bearable(fields, key, "no attestation is made"));
-        }
-    }
     Build {
         context: fields.owned("context").unwrap_or_default(),
         dockerfile: fields.owned("dockerfile"),
@@ -42,6 +37,8 @@ pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Build {
             })
             .collect(),
         shm_size: fields.bytes("shm_size"),
+        provenance: attested(fields, "provenance", attestation::provenance, findings),
+        sbom: attested(fields, "sbom", attestation::sbom, findings),
         span: fields.span(),
     }
 }
@@ -64,4 +61,21 @@ fn caches<T>(
         }
     }
     found
+}
+
+fn attested<T: Default>(
+    fields: &Fields<'_>,
+    key: &'static str,
+    read: fn(&str) -> Result<T, String>,
+    findings: &mut Diagnostics,
+) -> T {
+    read(fields.text(key).unwrap_or_default()).unwrap_or_else(|problem| {
+        let message = format!("{} cannot be attested as it says", fields.path().key(key));
+        findings.push(
+            Diagnostic::error("bad-value", message)
+                .at(fields.value_span(key))
+                .help(problem),
+        );
+        T::default()
+    })
 }

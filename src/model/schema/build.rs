@@ -18,8 +18,8 @@ pub(super) static BUILD: Object = Object {
         key("dockerfile_inline", Text),
         key("entitlements", Texts).ignored("builds have no entitlements"),
         key("args", Pairs(true)),
-        key("provenance", FlagOrText).within("`false`: no attestation is made"),
-        key("sbom", FlagOrText).within("`false`: no attestation is made"),
+        key("provenance", FlagOrText),
+        key("sbom", FlagOrText).within("`true` and `false`: no generator is run"),
         key("ssh", Ssh),
         key("labels", Pairs(false)),
         key("cache_from", Texts)

@@ -173,7 +173,21 @@ impl Archive<'_, '_> {
         };
         let bytes = json(&manifest)?;
         let digest = self.blob(&bytes)?;
-        Ok((descriptor(OCI_MANIFEST, digest, bytes.len() as u64), sources))
+        let manifest = descriptor(OCI_MANIFEST, digest, bytes.len() as u64);
+        let tags = image.references.iter().filter(|name| name.tag().is_some());
+        let tags: Vec<Reference> = tags.cloned().collect();
+        let Some(attested) = store.attested_index(image, &manifest, &tags)? else {
+            return Ok((manifest, sources));
+        };
+        for (_, bytes) in &attested.blobs {
+            self.blob(bytes)?;
+        }
+        self.blob(&attested.attestation_manifest)?;
+        let digest = self.blob(&attested.index)?;
+        Ok((
+            descriptor(OCI_INDEX, digest, attested.index.len() as u64),
+            sources,
+        ))
     }
 
     fn blob(&mut self, bytes: &[u8]) -> Result<Digest, ImageError> {

@@ -134,11 +134,13 @@ pub(super) fn fetch(
                 (None, _) => {}
             }
             let fetched = from.repository(&address, copy.keep_git_dir, false)?;
+            build.take(fetched.material.clone());
             return RemoteSource::of(source, fetched, false);
         }
         let digest = checksum.map(str::parse::<Digest>).transpose();
         let digest = digest.map_err(|error| format!("--checksum: {error}"))?;
         let fetched = from.web(source, &file_name(source), digest.as_ref())?;
+        build.take(fetched.material.clone());
         RemoteSource::of(source, fetched, copy.unpack == Some(true))
     });
     let fetched = fetched.collect::<Result<Vec<_>, _>>()?;

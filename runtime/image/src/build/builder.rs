@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
+use super::attest::attest;
 use super::cache::BuildCache;
 use super::dockerfile::{self, Dockerfile};
 use super::expand::expand;
 use super::hash_index::HashIndex;
 use super::ignore::PatternList;
 use super::lint_summary;
+use super::material::Material;
 use super::request::{BuildError, BuildEvent, BuildRequest, FindImage};
 use super::scope::Given;
 use super::shared_cache::{DoneStep, ImportedCache, on_record};
@@ -25,7 +27,7 @@ use crate::platform::Platform;
 use crate::store::ImageStore;
 
 /// Base images by name, each looked for once.
-type FoundImages = BTreeMap<String, Arc<OnceLock<Result<Image, String>>>>;
+pub(super) type FoundImages = BTreeMap<String, Arc<OnceLock<Result<Image, String>>>>;
 
 /// Everything a step needs besides its stage.
 pub(super) struct Build<'a> {
@@ -55,7 +57,9 @@ pub(super) struct Build<'a> {
     /// What was done, or taken from a cache, with its stage.
     pub(super) steps: Mutex<Vec<(usize, DoneStep)>>,
     failed: AtomicBool,
-    images: Mutex<FoundImages>,
+    pub(super) images: Mutex<FoundImages>,
+    /// What came from elsewhere, besides images by name.
+    pub(super) taken: Mutex<Vec<Material>>,
     numbers: AtomicUsize,
 }
 
@@ -79,6 +83,7 @@ pub fn build(
     cancel: &AtomicBool,
 ) -> Result<Built, BuildError> {
     let _lease = store.lease()?;
+    let started = jiff::Timestamp::now();
     let parsed = dockerfile::parse(&request.dockerfile)
         .map_err(|error| at_line(request, error.line, error.message))?;
     warn_of_frontend(&parsed, events);
@@ -111,6 +116,7 @@ pub fn build(
         steps: Mutex::new(Vec::new()),
         failed: AtomicBool::new(false),
         images: Mutex::new(BTreeMap::new()),
+        taken: Mutex::new(Vec::new()),
         numbers: AtomicUsize::new(0),
     };
     build.declare_globals()?;
@@ -146,6 +152,7 @@ pub fn build(
         state.document.architecture = platform.architecture;
         state.document.variant = platform.variant;
     }
+    let materials = build.materials()?;
     let mut steps = build.steps.into_inner().unwrap_or_else(PoisonError::into_inner);
     // Stages end in any order.
     steps.sort_by_key(|(stage, _)| *stage);
@@ -155,6 +162,7 @@ pub fn build(
         state.document.build_cache = on_record(of_result, &state.layers);
     }
     let image = store.put_image(&state.document, &state.layers)?;
+    let image = attest(store, request, image, &materials, started, events)?;
     Ok(Built { image, steps })
 }
 

@@ -9,6 +9,7 @@ use super::cached_layer::SourceTree;
 use super::copy::Copying;
 use super::destination::Destination;
 use super::ignore::PatternList;
+use super::material::Material;
 use super::overlay::Tree;
 use super::remote::Sources;
 use super::request::{BuildError, NamedContext};
@@ -38,14 +39,20 @@ impl Build<'_> {
         Ok(Some(match context {
             NamedContext::Directory(path) => Named::Directory(path.clone(), ignored(path).map_err(said)?),
             NamedContext::Elsewhere(place) => {
-                let path = sources().named_context(place).map_err(said)?;
-                Named::Directory(path, PatternList::default())
+                let fetched = sources().named_context(place).map_err(said)?;
+                self.take(fetched.material);
+                Named::Directory(fetched.directory, PatternList::default())
             }
             NamedContext::Image(image) if image.eq_ignore_ascii_case("scratch") => Named::Nothing,
             NamedContext::Image(image) => {
                 Named::Image(Box::new(self.image(image, &self.platform()).map_err(said)?))
             }
-            NamedContext::Layout(place) => Named::Image(Box::new(sources().layout(place).map_err(said)?)),
+            NamedContext::Layout(place) => {
+                let image = sources().layout(place).map_err(said)?;
+                let digest = image.manifest.unwrap_or(image.id);
+                self.take(Material::content(&format!("oci-layout:{name}"), &digest));
+                Named::Image(Box::new(image))
+            }
         }))
     }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use rustix::fs::OFlags;
 
+use super::material::Material;
 use super::overlay::Tree;
 use crate::configuration::Configuration;
 use crate::digest::Digest;
@@ -47,6 +48,8 @@ pub(crate) struct Fetched {
     pub(crate) directory: PathBuf,
     /// A file's name in it; none means all of it.
     pub(crate) file: Option<String>,
+    /// What it is.
+    pub(crate) material: Material,
 }
 
 impl<'a> Sources<'a> {

@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::failure::{step, tail};
+use super::material::Material;
 use super::remote::{ContextPlace, LayoutPlace, RemoteAccess};
 use super::ssh::SshSources;
 use crate::error::ImageError;
 use crate::image::Image;
 use crate::platform::Platform;
+use crate::sbom::SbomError;
 
 /// A build.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +23,8 @@ pub struct BuildRequest {
     pub dockerfile: String,
     /// Files of the context keep their owners: it was fetched, and no user of this host made it.
     pub context_keeps_owners: bool,
+    /// What the context is, if it was fetched.
+    pub context_material: Option<Material>,
     /// Its path, for messages.
     pub dockerfile_name: String,
     /// Text of the `.dockerignore` that holds.
@@ -58,6 +62,40 @@ pub struct BuildRequest {
     pub remote: RemoteAccess,
     /// Agents and keys of `RUN --mount=type=ssh`, by id.
     pub ssh: SshSources,
+    /// What is to be attested of the image.
+    pub attestations: AttestationRequest,
+}
+
+/// What is to be attested of an image.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AttestationRequest {
+    /// How it was built.
+    pub provenance: Option<ProvenanceRequest>,
+    /// Which packages are in it.
+    pub sbom: bool,
+}
+
+/// What a provenance is to tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ProvenanceRequest {
+    /// Arguments, labels, ids of secrets and the Dockerfile as well (`mode=max`).
+    pub all: bool,
+    /// Its form.
+    pub version: ProvenanceVersion,
+    /// Who builds, a URI; none is this program.
+    pub builder: Option<String>,
+    /// The user says that the build is reproducible.
+    pub reproducible: bool,
+}
+
+/// A version of SLSA's provenance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ProvenanceVersion {
+    /// 0.2.
+    #[default]
+    V02,
+    /// 1.0 and later.
+    V1,
 }
 
 /// A context besides the main one.
@@ -110,6 +148,8 @@ pub enum BuildEvent {
         /// How long it took.
         took: Duration,
     },
+    /// Something to know of the result.
+    Note(String),
     /// Something to know that does not stop the build.
     Warning {
         /// Line of the Dockerfile.
@@ -150,6 +190,13 @@ pub enum BuildError {
         code: i32,
         /// The last lines it printed.
         output: String,
+    },
+    /// The image is built, but what is in it cannot be said.
+    #[error("no bill of materials can be made")]
+    BillOfMaterials {
+        /// Why not.
+        #[source]
+        source: SbomError,
     },
     /// The store failed.
     #[error(transparent)]

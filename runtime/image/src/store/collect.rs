@@ -90,6 +90,7 @@ impl ImageStore {
             if let Some(image) = self.image(&id)? {
                 blobs.insert(id);
                 blobs.extend(image.manifest);
+                blobs.extend(image.attestations.iter().map(|attestation| attestation.predicate));
                 layers.extend(image.diff_ids);
             }
         }

@@ -5,7 +5,8 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use super::Sources;
+use super::{Fetched, Sources};
+use crate::build::material::Material;
 use crate::git::GitAddress;
 
 /// What BuildKit calls the file that a web address serves.
@@ -27,6 +28,8 @@ pub struct FetchedContext {
     pub directory: PathBuf,
     /// The Dockerfile's name where there is no choice: the address served one.
     pub dockerfile: Option<String>,
+    /// What it is, for whoever is told what an image is made of.
+    pub material: Material,
 }
 
 impl ContextPlace {
@@ -57,6 +60,7 @@ impl Sources<'_> {
                 return Ok(FetchedContext {
                     directory: fetched.directory,
                     dockerfile: None,
+                    material: fetched.material,
                 });
             }
             ContextPlace::Web(url) => url,
@@ -72,6 +76,7 @@ impl Sources<'_> {
             return Ok(FetchedContext {
                 directory: fetched.directory,
                 dockerfile: Some(SERVED.to_owned()),
+                material: fetched.material,
             });
         }
         let directory = self.filled("unpacked", version, |place| {
@@ -81,14 +86,15 @@ impl Sources<'_> {
         Ok(FetchedContext {
             directory,
             dockerfile: None,
+            material: fetched.material,
         })
     }
 
     /// Fetches a named context: of what the web serves, a directory with that one file.
-    pub(crate) fn named_context(&self, place: &ContextPlace) -> Result<PathBuf, String> {
+    pub(crate) fn named_context(&self, place: &ContextPlace) -> Result<Fetched, String> {
         match place {
-            ContextPlace::Git(address) => Ok(self.repository(address, false, true)?.directory),
-            ContextPlace::Web(url) => Ok(self.web(url, SERVED, None)?.directory),
+            ContextPlace::Git(address) => self.repository(address, false, true),
+            ContextPlace::Web(url) => self.web(url, SERVED, None),
         }
     }
 }

@@ -15,6 +15,7 @@ use ureq::http::{HeaderMap, Response};
 use ureq::{Agent, Body};
 
 use super::{Fetched, Sources, Unfinished, named_by, unique};
+use crate::build::material::Material;
 use crate::compression::HashingReader;
 use crate::configuration::{Endpoint, authority};
 use crate::digest::Digest;
@@ -50,6 +51,7 @@ impl Sources<'_> {
         let fetched = |digest: &Digest| Fetched {
             directory: above.join(digest.hex()),
             file: Some(name.to_owned()),
+            material: Material::content(url, digest),
         };
         if let Some(known) = checksum.map(&fetched).filter(|known| known.directory.is_dir()) {
             return Ok(known);
@@ -95,6 +97,7 @@ impl Sources<'_> {
         Ok(Fetched {
             directory,
             file: Some(name.to_owned()),
+            material: Material::content(url, &record.digest),
         })
     }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Fetched, Sources, inside, named_by};
+use crate::build::material::Material;
 use crate::git::{Git, GitAddress};
 
 /// What was checked out.
@@ -54,8 +55,8 @@ impl Sources<'_> {
             }
             remove_git(&tree).map_err(|error| said(format!("cannot remove `.git`: {error}")))
         })?;
+        let actual = fs::read_to_string(copy.join(COMMIT)).map_err(|error| said(error.to_string()))?;
         if let Some(expected) = &address.commit {
-            let actual = fs::read_to_string(copy.join(COMMIT)).map_err(|error| said(error.to_string()))?;
             let expected = expected.to_ascii_lowercase();
             if !actual.starts_with(&expected) && !commit.starts_with(&expected) {
                 return Err(said(format!(
@@ -71,6 +72,7 @@ impl Sources<'_> {
         Ok(Fetched {
             directory,
             file: None,
+            material: Material::commit(url, address.reference.as_deref(), actual.trim()),
         })
     }
 }
