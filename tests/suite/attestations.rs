@@ -247,7 +247,7 @@ fn privileged_flags_go_before_the_file_and_the_next_build_decides() {
     let refused = host.rcompose(["build", "--provenance", "mode=most"]);
     assert!(
         refused
-            .fails_with(2)
+            .fails_with(1)
             .stderr
             .contains("mode=most is neither min nor max")
     );

@@ -151,7 +151,7 @@ fn privileged_flags_that_are_not_there_are_named() {
     );
     let text = host.rcompose(["up", "--no-such-flag"]).stderr;
     says(&text, &["--no-such-flag"]);
-    let text = host.rcompose(["build", "--sbom=true"]).fails_with(1).stderr;
-    says(&text, &["--sbom"]);
+    let text = host.rcompose(["build", "--builder=remote"]).fails_with(1).stderr;
+    says(&text, &["--builder", "default"]);
     host.finish();
 }

@@ -96,6 +96,8 @@ fn behaviour(directory: &Path, file: &str) -> String {
         // Read by a foreground `up`.
         writeln!(said, "{} attach {}", service.name, service.attach).unwrap();
         if let Some(section) = &service.build {
+            // Read before and after the build.
+            writeln!(said, "{:?} {:?}", section.cache_from, section.cache_to).unwrap();
             let request = build_request(&around, service, section);
             // Read where the request is carried out.
             writeln!(said, "{request:?} pull {} tags {:?}", section.pull, section.tags).unwrap();
