@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::fs::File;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
@@ -12,6 +13,7 @@ use rcompose_container::spec::{MountSource, MountSpec};
 use rcompose_image::ImageConfig;
 use rcompose_image::build::step::{RunStep, StepMountSource, StepNetwork, StepRunner};
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::complete::ImageView;
@@ -21,6 +23,7 @@ use crate::request::{
     ContainerRequest, EndpointRequest, LimitsRequest, LogRequest, MountRequest, MountRequestSource,
     NetworkRequest, NetworkingRequest,
 };
+use crate::root;
 use crate::runtime::{Runtime, RuntimeError, StopOptions};
 
 /// The host's name in a RUN, the same in every build: it is BuildKit's, so that what programs write of it is the same, too.
@@ -45,6 +48,8 @@ pub struct BuildRunner<'runtime> {
     runtime: &'runtime LocalRuntime,
     /// Containers that have ended.
     ended: Mutex<Vec<String>>,
+    /// Shared by all who run steps: the last one removes the network.
+    lock: Option<File>,
 }
 
 impl LocalRuntime {
@@ -53,8 +58,20 @@ impl LocalRuntime {
         BuildRunner {
             runtime: self,
             ended: Mutex::new(Vec::new()),
+            lock: lock(self).ok(),
         }
     }
+}
+
+/// Waits while the last of other builds removes the network (milliseconds).
+fn lock(runtime: &LocalRuntime) -> Result<File, RuntimeError> {
+    root::directory(runtime.roots.run(), 0o711)?;
+    let path = runtime.roots.run().join("build.lock");
+    let mut options = File::options();
+    let file = options.create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(root::failed("open", &path))?;
+    flock(&file, FlockOperation::LockShared).map_err(|errno| root::failed("lock", &path)(errno.into()))?;
+    Ok(file)
 }
 
 impl Drop for BuildRunner<'_> {
@@ -62,8 +79,14 @@ impl Drop for BuildRunner<'_> {
         let ended = std::mem::take(self.ended.get_mut().unwrap_or_else(PoisonError::into_inner));
         // What cannot be removed is repaired by the next command, like what a killed build left.
         let _repaired_later = self.remove(&ended);
-        // Another build may be using it.
-        let _in_use = self.runtime.remove_network(PROJECT);
+        // Another build may be using it, or be about to.
+        let alone = self
+            .lock
+            .as_ref()
+            .is_some_and(|lock| flock(lock, FlockOperation::NonBlockingLockExclusive).is_ok());
+        if alone {
+            let _in_use = self.runtime.remove_network(PROJECT);
+        }
     }
 }
 

@@ -29,6 +29,8 @@ use place::{hide, make_directory, place_file, place_node, place_symlink, remove,
 pub(crate) const OPAQUE: &str = "trusted.overlay.opaque";
 /// Prefix of an entry that hides a name of the layers below (OCI image-spec, layer.md, "Whiteouts").
 pub(crate) const WHITEOUT: &[u8] = b".wh.";
+/// Prefix of what aufs kept in a layer for itself.
+const AUFS: &[u8] = b".wh..wh.";
 /// Entry that makes its directory opaque.
 pub(crate) const OPAQUE_WHITEOUT: &[u8] = b".wh..wh..opq";
 
@@ -153,6 +155,15 @@ impl Unpacker<'_> {
             self.remember(entry, Vec::new(), owner);
             return Ok(());
         };
+        if self.whiteouts == Whiteouts::Overlay {
+            // Left-overs of aufs mean nothing, nor does what is in them; a name that hides something is no directory.
+            if parents.iter().any(|parent| parent.starts_with(AUFS)) {
+                return Ok(());
+            }
+            if parents.iter().any(|parent| parent.starts_with(WHITEOUT)) {
+                return Err(bad(entry, "is below a whiteout"));
+            }
+        }
         self.enter(parents, entry)?;
         let parent = self.parent();
         if self.whiteouts == Whiteouts::Overlay && name.starts_with(WHITEOUT) {

@@ -219,6 +219,18 @@ fn attack_by_whiteout_of_dots() {
 }
 
 #[test]
+fn attack_by_directory_with_the_name_of_a_whiteout() {
+    Ground::new().refuses(
+        &SampleTar::new().file("d/.wh.x/y", "evil").finish(),
+        "below a whiteout",
+    );
+    let ground = Ground::new();
+    ground
+        .unpack(&SampleTar::new().file(".wh..wh.plnk/1.2", "aufs").finish())
+        .unwrap();
+}
+
+#[test]
 fn attack_by_whiteout_through_a_symlink() {
     let ground = Ground::new();
     ground.refuses(
