@@ -70,7 +70,7 @@ fn lock(runtime: &LocalRuntime) -> Result<File, RuntimeError> {
     let mut options = File::options();
     let file = options.create(true).truncate(false).write(true).open(&path);
     let file = file.map_err(root::failed("open", &path))?;
-    flock(&file, FlockOperation::LockShared).map_err(|errno| root::failed("lock", &path)(errno.into()))?;
+    flock(&file, FlockOperation::LockShared).map_err(root::failed("lock", &path))?;
     Ok(file)
 }
 
