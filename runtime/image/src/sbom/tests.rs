@@ -1,3 +1,6 @@
+//! In: databases of packages as Debian, Alpine and Red Hat write them. Out: what the bill of materials says of them.
+//! **Invariant:** a package is listed once, with its version and licence, or not at all.
+
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
