@@ -143,6 +143,7 @@ impl BuildRunner<'_> {
             network,
             extra_hosts: step.extra_hosts.clone(),
             shm_size: step.shm_size,
+            ulimits: step.ulimits.clone(),
             limits: LimitsRequest {
                 memory: step.memory,
                 ..LimitsRequest::default()

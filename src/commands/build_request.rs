@@ -105,6 +105,7 @@ pub fn build_request(
         secrets: secrets(&files.project, section)?,
         shm_size: section.shm_size,
         memory: options.memory,
+        ulimits: section.ulimits.clone().into_iter().collect(),
         platform: platform(around, service, section)?,
         attestations: attestations(section, options),
         context_keeps_owners: context.is_remote,

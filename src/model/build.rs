@@ -48,6 +48,8 @@ pub struct Build {
     pub secrets: Vec<(String, String)>,
     /// `shm_size:` in bytes.
     pub shm_size: Option<u64>,
+    /// `ulimits:`: name, soft, hard; -1 unlimited.
+    pub ulimits: IndexMap<String, (i64, i64)>,
     /// `provenance:`.
     pub provenance: Option<Provenance>,
     /// `sbom:`.

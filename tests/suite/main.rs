@@ -5,6 +5,7 @@
 mod attestations;
 #[cfg(test)]
 mod bad_input;
+mod builds;
 #[cfg(test)]
 mod check;
 #[cfg(test)]

@@ -107,6 +107,13 @@ fn target(project: &Project, options: &BuildOptions, service: &Service, section:
     put("network", json!(section.network));
     put("no-cache-filter", json!(section.no_cache_filter));
     put("shm-size", json!(section.shm_size.map(|bytes| bytes.to_string())));
+    let ulimits = section.ulimits.iter();
+    put(
+        "ulimits",
+        ulimits
+            .map(|(name, (soft, hard))| format!("{name}={soft}:{hard}"))
+            .collect(),
+    );
     let hosts = section.extra_hosts.iter();
     put(
         "extra-hosts",

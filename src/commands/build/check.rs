@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use rcompose_runtime::image_store::Platform;
 use rcompose_runtime::image_store::build::BuildRequest;
 use rcompose_runtime::image_store::build::dockerfile;
 use rcompose_runtime::image_store::build::ignore::PatternList;
@@ -79,19 +78,8 @@ fn one(
         Ok(ignore) => ignore,
         Err(error) => return findings.push(wrong(1, format!("in the .dockerignore: {error}"))),
     };
-    let found = lint(&Checked {
-        text,
-        dockerfile: &parsed,
-        ignore: &ignore,
-        arguments: &request.arguments,
-        platform: &request
-            .platform
-            .clone()
-            .unwrap_or_else(Platform::host)
-            .to_string(),
-        environment_of: &|name| images.environment_of(name),
-    });
-    match found {
+    let environment_of = |name: &str| images.environment_of(name);
+    match lint(&Checked::of(request, &parsed, &ignore, &environment_of)) {
         Err(why) => findings.push(wrong(1, why)),
         Ok(found) => findings.extend(found.findings.into_iter().map(|finding| {
             let message = format!("{}: {}", finding.rule, finding.message);

@@ -1,6 +1,7 @@
 //! In: a normalised `build:`. Out: the [`Build`].
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 
+use super::limits;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::model::attestation;
 use crate::model::build::Build;
@@ -37,6 +38,7 @@ pub(super) fn decode(fields: &Fields<'_>, findings: &mut Diagnostics) -> Build {
             })
             .collect(),
         shm_size: fields.bytes("shm_size"),
+        ulimits: limits::ulimits(fields),
         provenance: attested(fields, "provenance", attestation::provenance, findings),
         sbom: attested(fields, "sbom", attestation::sbom, findings),
         span: fields.span(),

@@ -57,12 +57,12 @@ pub(super) fn decode(service: &Fields<'_>) -> Limits {
 }
 
 /// A single number is both the soft and the hard limit.
-pub(super) fn ulimits(service: &Fields<'_>) -> IndexMap<String, (i64, i64)> {
-    let Some(ulimits) = service.child("ulimits") else {
+pub(super) fn ulimits(section: &Fields<'_>) -> IndexMap<String, (i64, i64)> {
+    let Some(ulimits) = section.child("ulimits") else {
         return IndexMap::new();
     };
     let mut found = IndexMap::new();
-    for (name, limit) in service.members("ulimits") {
+    for (name, limit) in section.members("ulimits") {
         let single = ulimits.integer(name);
         let soft = single.or(limit.integer("soft")).unwrap_or_default();
         let hard = single.or(limit.integer("hard")).unwrap_or_default();

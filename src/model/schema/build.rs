@@ -36,7 +36,7 @@ pub(super) static BUILD: Object = Object {
         key("secrets", List(&OrText(&Obj(&SECRET)))),
         key("shm_size", WholeBytes),
         key("tags", Texts),
-        key("ulimits", ULIMITS).ignored("builds run with the host's limits"),
+        key("ulimits", ULIMITS),
         key("platforms", Texts).within("one is built: the service's, or this machine's"),
         key("privileged", Flag).ignored("builds run with the default capabilities"),
     ]),

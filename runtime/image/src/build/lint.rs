@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::dockerfile::{Dockerfile, Instruction, Located};
 use super::ignore::PatternList;
+use super::request::BuildRequest;
+use crate::platform::Platform;
 
 mod casing;
 mod options;
@@ -27,9 +29,29 @@ pub struct Checked<'a> {
     /// Build arguments that are given.
     pub arguments: &'a BTreeMap<String, Option<String>>,
     /// `os/architecture` that is built for.
-    pub platform: &'a str,
+    pub platform: String,
     /// `NAME=value` of a base image's environment; none when it is not known, and then any variable may be its.
     pub environment_of: &'a dyn Fn(&str) -> Option<Vec<String>>,
+}
+
+impl<'a> Checked<'a> {
+    /// What a build is asked, and its parsed texts.
+    pub fn of(
+        request: &'a BuildRequest,
+        dockerfile: &'a Dockerfile,
+        ignore: &'a PatternList,
+        environment_of: &'a dyn Fn(&str) -> Option<Vec<String>>,
+    ) -> Self {
+        let platform = request.platform.clone().unwrap_or_else(Platform::host);
+        Self {
+            text: &request.dockerfile,
+            dockerfile,
+            ignore,
+            arguments: &request.arguments,
+            platform: platform.to_string(),
+            environment_of,
+        }
+    }
 }
 
 /// A finding.

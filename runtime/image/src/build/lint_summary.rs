@@ -6,7 +6,6 @@ use super::dockerfile::Dockerfile;
 use super::ignore::PatternList;
 use super::lint::{Checked, lint};
 use super::request::{BuildError, BuildEvent, BuildRequest};
-use crate::platform::Platform;
 use crate::store::ImageStore;
 
 /// Findings that are named; of more their number is told.
@@ -19,18 +18,8 @@ pub(super) fn tell(
     ignore: &PatternList,
     events: &(dyn Fn(BuildEvent) + Sync),
 ) -> Result<(), BuildError> {
-    let checked = Checked {
-        text: &request.dockerfile,
-        dockerfile,
-        ignore,
-        arguments: &request.arguments,
-        platform: &request
-            .platform
-            .clone()
-            .unwrap_or_else(Platform::host)
-            .to_string(),
-        environment_of: &|name| environment_of(store, name),
-    };
+    let environment_of = |name: &str| environment_of(store, name);
+    let checked = Checked::of(request, dockerfile, ignore, &environment_of);
     let found = lint(&checked).map_err(|why| at_line(request, 1, why))?;
     let Some(first) = found.findings.first() else {
         return Ok(());

@@ -183,6 +183,13 @@ fn arguments(request: &BuildRequest, all: bool) -> BTreeMap<String, String> {
     if let Some(size) = request.shm_size {
         tell("shm-size", size.to_string());
     }
+    if !request.ulimits.is_empty() {
+        let ulimits = request.ulimits.iter();
+        let ulimits: Vec<String> = ulimits
+            .map(|(name, (soft, hard))| format!("{name}={soft}:{hard}"))
+            .collect();
+        tell("ulimit", ulimits.join(","));
+    }
     for (name, context) in &request.contexts {
         let place = match context {
             NamedContext::Image(image) => format!("docker-image://{image}"),

@@ -56,6 +56,8 @@ pub struct BuildRequest {
     pub shm_size: Option<u64>,
     /// Bytes of memory that a RUN may use.
     pub memory: Option<u64>,
+    /// Resource limits of RUN by name: soft and hard, -1 for none.
+    pub ulimits: BTreeMap<String, (i64, i64)>,
     /// What is built for; none is this machine.
     pub platform: Option<Platform>,
     /// What elsewhere is reached with.

@@ -51,7 +51,7 @@ pub(super) fn run(
     let (keyed, environment) = state.scope.environment(&build.given);
     let (arguments, script) = arguments(run, &config).map_err(failed)?;
 
-    let mut key = StepKey::new("run 2");
+    let mut key = StepKey::new("run 3");
     key.layers(&state.layers);
     key.list(&arguments);
     key.list(&keyed);
@@ -61,6 +61,10 @@ pub(super) fn run(
     key.word(config.user.as_bytes());
     key.word(config.working_dir.as_bytes());
     key.word(format!("{network:?}").as_bytes());
+    // What a command can see of the request is a part of what it makes; how much memory it may use is not.
+    let request = build.request;
+    let surroundings = (&request.extra_hosts, request.shm_size, &request.ulimits);
+    key.word(format!("{surroundings:?}").as_bytes());
     for mount in mounts {
         key.word(format!("{mount:?}").as_bytes());
         key.word(bind_fingerprint(build, mount, stage).map_err(failed)?.as_bytes());
@@ -88,6 +92,7 @@ pub(super) fn run(
             extra_hosts: build.request.extra_hosts.clone(),
             shm_size: build.request.shm_size,
             memory: build.request.memory,
+            ulimits: build.request.ulimits.clone(),
         };
         let before = existing(directories, &step.mounts);
         let mut kept = Vec::new();

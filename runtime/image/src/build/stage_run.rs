@@ -96,10 +96,7 @@ impl Build<'_> {
 
     /// What a stage starts from: nothing, an earlier stage, a named context or an image.
     fn base(&self, index: usize, name: &str, line: usize) -> Result<StageState, BuildError> {
-        let context = self.request.contexts.get(name);
-        if context.is_none()
-            && let Some(stage) = self.stages.find(name, index, false)
-        {
+        if let Some(stage) = self.stages.find(name, index, false) {
             let state = self.outcome(stage).ok_or(BuildError::Cancelled)?;
             return Ok(state.inherit());
         }

@@ -1,6 +1,7 @@
 //! The wall between the builder and whatever runs a RUN: what is to be run, and who runs it.
 //! **Invariant:** the builder knows no kernel; the runner knows no Dockerfile.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// A command to run on top of layers.
@@ -30,6 +31,8 @@ pub struct RunStep {
     pub shm_size: Option<u64>,
     /// Bytes of memory it may use.
     pub memory: Option<u64>,
+    /// Resource limits by name: soft and hard, -1 for none.
+    pub ulimits: BTreeMap<String, (i64, i64)>,
 }
 
 /// A mount of one RUN.

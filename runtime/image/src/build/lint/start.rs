@@ -65,7 +65,7 @@ fn defaults(
 ) -> BTreeMap<String, String> {
     let mut values: BTreeMap<String, String> = PREDEFINED
         .iter()
-        .map(|name| ((*name).to_owned(), checked.platform.to_owned()))
+        .map(|name| ((*name).to_owned(), checked.platform.clone()))
         .collect();
     for (name, default) in globals {
         let value =
@@ -83,7 +83,7 @@ fn platform(checked: &Checked<'_>, located: &Located, from: &From, escape: char,
     if let [name] = names.as_slice()
         && name == "TARGETPLATFORM"
     {
-        let value = expand(written, escape, &|_| Some(checked.platform.to_owned()));
+        let value = expand(written, escape, &|_| Some(checked.platform.clone()));
         if value.is_ok_and(|value| value == checked.platform) {
             let message = format!("`--platform={written}` is what FROM does without it");
             found.at(located, "RedundantTargetPlatform", message);

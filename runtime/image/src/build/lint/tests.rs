@@ -10,7 +10,7 @@ fn found(text: &str) -> Vec<(String, usize)> {
         dockerfile: &dockerfile,
         ignore: &ignore,
         arguments: &BTreeMap::new(),
-        platform: "linux/amd64",
+        platform: "linux/amd64".to_owned(),
         environment_of: &|_| Some(vec!["PATH=/bin".to_owned()]),
     };
     let lint = lint(&checked).expect("options");

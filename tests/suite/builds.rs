@@ -1,0 +1,123 @@
+//! How a build goes: what its commands are given, how it ends when it is interrupted, and that builds do not disturb one another.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::{Value, json};
+
+use crate::host::Host;
+
+fn compose(host: &Host, section: &Value) {
+    let file = json!({"name": "builds", "services": {"a": {"image": "made:1", "build": section}}});
+    host.write("compose.yaml", &file.to_string());
+}
+
+/// The steps of a build that were not made before.
+fn made(host: &Host) -> usize {
+    let ran = host.rcompose(["--progress", "plain", "build"]).success();
+    let lines = || ran.stderr.lines().chain(ran.stdout.lines());
+    lines().filter(|line| line.contains("] RUN ")).count()
+        - lines().filter(|line| line.ends_with(" CACHED")).count()
+}
+
+#[test]
+fn privileged_commands_have_the_limits_and_hosts_of_the_section() {
+    let host = Host::with_busybox();
+    let dockerfile =
+        "FROM busybox:test\nRUN echo $(ulimit -Sn) $(ulimit -Hn) >/limits; cat /etc/hosts >/hosts\n";
+    let mut section = json!({
+        "context": ".", "dockerfile_inline": dockerfile,
+        "ulimits": {"nofile": {"soft": 64, "hard": 128}}, "extra_hosts": ["friend=10.1.2.3"],
+    });
+    compose(&host, &section);
+    assert_eq!(made(&host), 1);
+    let told = |command: &str| {
+        host.rcompose(["run", "--rm", "a", "cat", command])
+            .success()
+            .stdout
+    };
+    assert_eq!(told("/limits"), "64 128\n");
+    assert!(told("/hosts").contains("10.1.2.3\tfriend"), "{}", told("/hosts"));
+    assert_eq!(made(&host), 0, "nothing has changed");
+    for (key, value) in [
+        ("ulimits", json!({"nofile": 100})),
+        ("extra_hosts", json!(["friend=10.1.2.4"])),
+        ("shm_size", json!("8m")),
+    ] {
+        section[key] = value;
+        compose(&host, &section);
+        assert_eq!(made(&host), 1, "{key} is what the command sees");
+    }
+    assert_eq!(told("/limits"), "100 100\n");
+    host.finish();
+}
+
+#[test]
+fn privileged_an_interrupted_build_ends_its_commands_and_leaves_nothing() {
+    let host = Host::with_busybox();
+    let section =
+        json!({"context": ".", "dockerfile_inline": "FROM busybox:test\nRUN echo begun; sleep 1000\n"});
+    compose(&host, &section);
+    let mut command = host.command(["--progress", "plain", "build"]);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let output = BufReader::new(child.stderr.take().expect("piped"));
+    let mut lines = output.lines().map_while(Result::ok);
+    assert!(
+        lines.any(|line| line.contains("begun") && !line.contains("echo")),
+        "the command runs"
+    );
+    let start = Instant::now();
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::INT).expect("it runs");
+    let status = child.wait().expect("ends");
+    assert_eq!(status.code(), Some(130));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let left = |directory: &str| {
+        let entries = fs::read_dir(host.run_root().join(directory));
+        entries.map_or(0, |entries| entries.count())
+    };
+    assert_eq!(left("containers"), 0);
+    assert!(
+        !host
+            .rcompose(["image", "ls", "-q"])
+            .success()
+            .stdout
+            .contains("made")
+    );
+    host.finish();
+}
+
+#[test]
+fn privileged_builds_beside_each_other_keep_their_network() {
+    let host = Host::with_busybox();
+    // The last step of the one falls between the first of the other, when its network is made and not used yet.
+    for (name, steps) in [("long", 24), ("short", 1)] {
+        let steps = "RUN ip -o -4 address show eth0 | grep -q inet\n".repeat(steps);
+        let section = json!({"context": ".", "dockerfile_inline": format!("FROM busybox:test\n{steps}")});
+        let file = json!({"name": name, "services": {"a": {"build": section}}});
+        host.write(&format!("{name}.yaml"), &file.to_string());
+    }
+    let mut long = host
+        .command(["-f", "long.yaml", "build", "-q"])
+        .spawn()
+        .expect("starts");
+    let mut beside = 0;
+    let ended = loop {
+        if let Some(ended) = long.try_wait().expect("is ours") {
+            break ended;
+        }
+        host.rcompose(["-f", "short.yaml", "build", "-q", "--no-cache"])
+            .success();
+        beside += 1;
+    };
+    assert!(ended.success());
+    assert!(beside > 1, "{beside} builds ran beside it");
+    host.finish();
+}
