@@ -686,6 +686,7 @@ fn privileged_builds_are_printed_limited_and_pushed() {
             "http://{}/v2/team/web/manifests/{tag}",
             registry.address()
         ))
+        .header("accept", "application/vnd.oci.image.manifest.v1+json")
         .call();
         assert!(manifest.is_ok(), "{tag}: {manifest:?}");
     }
