@@ -81,7 +81,7 @@ fn privileged_an_interrupted_build_ends_its_commands_and_leaves_nothing() {
     assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
     let left = |directory: &str| {
         let entries = fs::read_dir(host.run_root().join(directory));
-        entries.map_or(0, |entries| entries.count())
+        entries.map_or(0, Iterator::count)
     };
     assert_eq!(left("containers"), 0);
     assert!(

@@ -5,6 +5,7 @@
 mod attestations;
 #[cfg(test)]
 mod bad_input;
+#[cfg(test)]
 mod builds;
 #[cfg(test)]
 mod check;

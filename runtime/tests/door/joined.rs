@@ -267,6 +267,7 @@ fn a_build_step_leaves_its_changes_and_nothing_else() {
         extra_hosts: vec![],
         shm_size: None,
         memory: None,
+        ulimits: std::collections::BTreeMap::new(),
     };
     let (mut output, mut errors) = (Vec::new(), Vec::new());
     let runner = scene.runtime.build_runner();
