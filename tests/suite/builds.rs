@@ -121,3 +121,34 @@ fn privileged_builds_beside_each_other_keep_their_network() {
     assert!(beside > 1, "{beside} builds ran beside it");
     host.finish();
 }
+
+#[test]
+fn privileged_an_archive_takes_the_place_of_directories_and_nothing_is_a_source_too() {
+    let host = Host::with_busybox();
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_ustar();
+    header.set_size(4);
+    header.set_mode(0o640);
+    archive
+        .append_data(&mut header, "taken", &b"file"[..])
+        .expect("entry");
+    fs::write(host.work().join("a.tar"), archive.into_inner().expect("archive")).expect("write");
+    let dockerfile = "FROM scratch AS none\nFROM busybox:test\nRUN mkdir -p /in/taken/deep /in/kept\nADD a.tar /in/\n\
+        COPY --from=none / /empty/\nCOPY --from=scratch / /\nRUN --mount=from=none,target=/m ls -a /m >/seen\n";
+    compose(&host, &json!({"context": ".", "dockerfile_inline": dockerfile}));
+    host.rcompose(["build", "-q"]).success();
+    let told = |line: &str| {
+        host.rcompose(["run", "--rm", "a", "sh", "-c", line])
+            .success()
+            .stdout
+    };
+    assert_eq!(
+        told("cat /in/taken; ls /in /empty; cat /seen"),
+        "file/empty:\n\n/in:\nkept\ntaken\n.\n..\n"
+    );
+    let missing = "FROM scratch AS none\nFROM busybox:test\nCOPY --from=none /x /\n";
+    compose(&host, &json!({"context": ".", "dockerfile_inline": missing}));
+    let refused = host.rcompose(["build", "-q"]).fails_with(1).stderr;
+    assert!(refused.contains("`/x` is not there"), "{refused}");
+    host.finish();
+}

@@ -22,8 +22,8 @@ mod place;
 
 pub(crate) use path::open_beneath;
 use path::{components, open_in_root};
-pub(crate) use place::is_whiteout;
-use place::{hide, make_directory, place_file, place_node, place_symlink, remove, set_xattrs, stat, times};
+use place::{hide, make_directory, place_file, place_node, place_symlink, set_xattrs, stat, times};
+pub(crate) use place::{is_whiteout, remove};
 
 /// Marks a directory that hides everything below it (kernel overlayfs.rst, "whiteouts and opaque directories").
 pub(crate) const OPAQUE: &str = "trusted.overlay.opaque";

@@ -191,7 +191,9 @@ impl Build<'_> {
     pub(super) fn source_tree(&self, name: &str, stage: usize) -> Result<SourceTree, String> {
         let unreadable = |error: std::io::Error| format!("cannot open `{name}`: {error}");
         let context = self.request.contexts.get(name);
-        let layers = if context.is_none()
+        let layers = if name.eq_ignore_ascii_case("scratch") {
+            Vec::new()
+        } else if context.is_none()
             && let Some(index) = self.stages.find(name, stage, true)
         {
             self.outcome(index)
@@ -217,9 +219,6 @@ impl Build<'_> {
                 }
             }
         };
-        if layers.is_empty() {
-            return Err(format!("`{name}` has no files"));
-        }
         let lower = self.lower(&layers).map_err(|error| error.to_string())?;
         let tree = Tree::readable(&lower).map_err(unreadable)?;
         Ok(SourceTree {

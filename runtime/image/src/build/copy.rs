@@ -284,7 +284,7 @@ pub(crate) fn write_file(
         };
         let target = into.directory(&parent(&path), manner)?;
         let file_name = path.file_name().unwrap_or(OsStr::new(name));
-        target.make_room(file_name)?;
+        target.make_room(file_name, false)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = rustix::fs::openat(&target.upper, file_name, flags, Mode::from_raw_mode(0o600))?;
         let mut file = std::fs::File::from(file);

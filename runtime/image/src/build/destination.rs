@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
@@ -17,7 +17,7 @@ use super::chmod::ModeChange;
 use super::overlay::Tree;
 use super::transfer::Manner;
 use super::written::{Attributes, copy_xattrs};
-use crate::unpack::is_whiteout;
+use crate::unpack::{is_whiteout, remove};
 
 /// Links followed on one path, as the kernel does (`path_resolution(7)`).
 const MOST_LINKS: u32 = 40;
@@ -260,10 +260,12 @@ impl Place {
         Ok(())
     }
 
-    /// Removes what has the name in the changes, so that something else can have it.
-    pub(crate) fn make_room(&self, name: &OsStr) -> io::Result<()> {
-        self.refuse_directory(name)?;
-        match rustix::fs::unlinkat(&self.upper, name, AtFlags::empty()) {
+    /// Removes what has the name in the changes, so that something else can have it; a directory only if `replacing`.
+    pub(crate) fn make_room(&self, name: &OsStr, replacing: bool) -> io::Result<()> {
+        if !replacing {
+            self.refuse_directory(name)?;
+        }
+        match remove(self.upper.as_fd(), name.as_bytes()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
@@ -377,6 +379,10 @@ mod tests {
             assert!(tree.directory(Path::new(path), &manner).is_err(), "{path}");
         }
         let root = tree.directory(Path::new("/"), &manner).expect("root");
-        assert!(root.make_room(OsStr::new("usr")).is_err() && root.make_room(OsStr::new("file")).is_ok());
+        assert!(
+            root.make_room(OsStr::new("usr"), false).is_err()
+                && root.make_room(OsStr::new("file"), false).is_ok()
+        );
+        assert!(root.make_room(OsStr::new("usr"), true).is_ok() && !up.path().join("usr").exists());
     }
 }

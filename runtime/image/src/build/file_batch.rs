@@ -35,7 +35,7 @@ impl PendingFile {
         earlier: Option<&EarlierCopy<'_>>,
         buffer: &mut Vec<u8>,
     ) -> io::Result<()> {
-        if self.into.lower.is_some() {
+        if self.into.lower.is_some() && !manner.replacing {
             self.into.refuse_directory(&self.new_name)?;
         }
         let attributes = manner.attributes(&self.status);
@@ -57,7 +57,7 @@ impl PendingFile {
         };
         let created = match create() {
             Err(Errno::EXIST) => {
-                self.into.make_room(&self.new_name)?;
+                self.into.make_room(&self.new_name, manner.replacing)?;
                 create()?
             }
             created => created?,

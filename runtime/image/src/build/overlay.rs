@@ -26,12 +26,12 @@ impl Tree {
         }
     }
 
-    /// Layers (top-most first) to read from.
+    /// Layers (top-most first) to read from; without any it is empty.
     pub(crate) fn readable(lower: &[PathBuf]) -> io::Result<Self> {
         match lower {
-            [] => Err(io::ErrorKind::NotFound.into()),
+            [] => mounted("tmpfs", &[]).map(Self),
             [single] => Ok(Self(open_directory(single)?)),
-            several => overlay(several).map(Self),
+            several => mounted("overlay", several).map(Self),
         }
     }
 
@@ -69,8 +69,9 @@ fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     )?)
 }
 
-fn overlay(lower: &[PathBuf]) -> io::Result<OwnedFd> {
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+/// A file system that is mounted nowhere.
+fn mounted(kind: &str, lower: &[PathBuf]) -> io::Result<OwnedFd> {
+    let context = fsopen(kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
     let context = context.as_fd();
     for layer in lower {
         // One option a layer, so that no path is ever split at `:` (Linux 6.5).

@@ -146,7 +146,11 @@ fn bind(
     let from = source_of(build, mount, stage)?;
     if read_only && from.ignore.is_none() {
         let path = format!("/{}", clean(mount.source.as_deref().unwrap_or("/")).display());
-        let source = StepMountSource::Layers(from.lower, path);
+        let source = match from.lower.as_slice() {
+            [] if path != "/" => return Err(format!("`{path}` of an image without files is not there")),
+            [] => StepMountSource::Tmpfs(None),
+            _ => StepMountSource::Layers(from.lower, path),
+        };
         prepared.mounts.push(StepMount {
             target,
             read_only,

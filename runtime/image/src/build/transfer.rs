@@ -31,7 +31,7 @@ pub(crate) struct Manner {
     pub(crate) owner: Option<(u32, u32)>,
     /// Keep the source's owner, capabilities and attributes: it is an image's, and not a file of whoever builds.
     pub(crate) keep_owner: bool,
-    /// A directory may take the place of something else (an archive's).
+    /// A directory may take the place of something else, and the other way round (an archive's).
     pub(crate) replacing: bool,
     /// Mode of files and directories alike.
     pub(crate) mode: Option<ModeChange>,
@@ -182,7 +182,7 @@ impl<'a> Transfer<'a> {
                 Ok(())
             };
         }
-        into.make_room(new_name)?;
+        into.make_room(new_name, self.manner.replacing)?;
         let linked = self.linked.get(&(status.st_dev, status.st_ino));
         if let Some((directory, first)) = linked.filter(|_| status.st_nlink > 1 && kind != FileType::Symlink)
         {

@@ -204,7 +204,7 @@ fn create_or_replace<T>(
 }
 
 /// Removes `name` and, if it is a directory, everything below; links are removed, never followed.
-pub(super) fn remove(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
+pub(crate) fn remove(parent: BorrowedFd<'_>, name: &[u8]) -> rustix::io::Result<()> {
     let path = OsStr::from_bytes(name);
     match unlinkat(parent, path, AtFlags::empty()) {
         Err(Errno::ISDIR) => {}
