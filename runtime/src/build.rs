@@ -6,6 +6,7 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -50,6 +51,8 @@ pub struct BuildRunner<'runtime> {
     ended: Mutex<Vec<String>>,
     /// Shared by all who run steps: the last one removes the network.
     lock: Option<File>,
+    /// A step was run since it was cleared last.
+    used: AtomicBool,
 }
 
 impl LocalRuntime {
@@ -59,6 +62,7 @@ impl LocalRuntime {
             runtime: self,
             ended: Mutex::new(Vec::new()),
             lock: lock(self).ok(),
+            used: AtomicBool::new(false),
         }
     }
 }
@@ -76,7 +80,16 @@ fn lock(runtime: &LocalRuntime) -> Result<File, RuntimeError> {
 
 impl Drop for BuildRunner<'_> {
     fn drop(&mut self) {
-        let ended = std::mem::take(self.ended.get_mut().unwrap_or_else(PoisonError::into_inner));
+        self.clear();
+    }
+}
+
+impl StepRunner for BuildRunner<'_> {
+    fn clear(&self) {
+        if !self.used.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let ended = std::mem::take(&mut *self.ended.lock().unwrap_or_else(PoisonError::into_inner));
         // What cannot be removed is repaired by the next command, like what a killed build left.
         let _repaired_later = self.remove(&ended);
         // Another build may be using it, or be about to.
@@ -88,9 +101,7 @@ impl Drop for BuildRunner<'_> {
             let _in_use = self.runtime.remove_network(PROJECT);
         }
     }
-}
 
-impl StepRunner for BuildRunner<'_> {
     fn run(
         &self,
         step: &RunStep,
@@ -106,6 +117,7 @@ impl StepRunner for BuildRunner<'_> {
             }
             text
         };
+        self.used.store(true, Ordering::Relaxed);
         let id = self.make(step).map_err(story)?;
         let ran = self.run_to_end(&id, output, stopped);
         let removed = self.retire(id);

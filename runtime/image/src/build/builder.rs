@@ -136,7 +136,17 @@ pub fn build(
         .stages
         .needed(target, &|index| build.bases[index].clone(), &replaced);
     build.stages_beside_each_other(&needed);
-    build.index.save();
+    thread::scope(|scope| {
+        // Where no thread can be started the runner clears when it is dropped.
+        let _beside = thread::Builder::new().spawn_scoped(scope, || runner.clear());
+        build.index.save();
+        conclude(build, target, started)
+    })
+}
+
+/// Makes the image of what the stages have become.
+fn conclude(build: Build<'_>, target: usize, started: jiff::Timestamp) -> Result<Built, BuildError> {
+    let (store, request, events) = (build.store, build.request, build.events);
     let failure = build
         .failure
         .lock()

@@ -82,4 +82,7 @@ pub trait StepRunner: Sync {
         output: &mut dyn FnMut(bool, &[u8]),
         stopped: &dyn Fn() -> bool,
     ) -> Result<i32, String>;
+
+    /// No further step comes: takes away what the steps left, while the image is recorded.
+    fn clear(&self);
 }

@@ -18,6 +18,8 @@ struct Bench {
 }
 
 impl StepRunner for Bench {
+    fn clear(&self) {}
+
     fn run(
         &self,
         step: &RunStep,

@@ -2,6 +2,7 @@
 //! **Invariant:** a layer counts as present only with its record, and a record written before the data reached the disk
 //! counts only until the next boot.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::os::fd::AsFd;
@@ -183,7 +184,11 @@ impl ImageStore {
             return Ok(());
         }
         self.sync()?;
+        let mut done = BTreeSet::new();
         for layer in layers.iter().filter(|layer| layer.unsynced_since_boot.is_some()) {
+            if !done.insert(layer.diff_id) {
+                continue;
+            }
             let record = LayerRecord {
                 unsynced_since_boot: None,
                 ..layer.clone()
