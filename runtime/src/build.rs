@@ -6,19 +6,23 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{self, PipeReader, Read};
 use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use rcompose_container::spec::{MountSource, MountSpec};
-use rcompose_image::ImageConfig;
+use rcompose_image::build::HostBase;
 use rcompose_image::build::step::{RunStep, StepMountSource, StepNetwork, StepRunner};
+use rcompose_image::{ImageConfig, PreparedLayer};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use crate::complete::ImageView;
 use crate::container::text;
+use crate::host_identity::identity;
+use crate::host_view;
 use crate::local::LocalRuntime;
 use crate::request::{
     ContainerRequest, EndpointRequest, LimitsRequest, LogRequest, MountRequest, MountRequestSource,
@@ -49,6 +53,8 @@ pub struct BuildRunner<'runtime> {
     runtime: &'runtime LocalRuntime,
     /// Containers that have ended.
     ended: Mutex<Vec<String>>,
+    /// Marks that hide parts of the host, when something of the build stands on it.
+    marks: OnceLock<PreparedLayer>,
     /// Shared by all who run steps: the last one removes the network.
     lock: Option<File>,
     /// A step was run since it was cleared last.
@@ -61,6 +67,7 @@ impl LocalRuntime {
         BuildRunner {
             runtime: self,
             ended: Mutex::new(Vec::new()),
+            marks: OnceLock::new(),
             lock: lock(self).ok(),
             used: AtomicBool::new(false),
         }
@@ -108,23 +115,37 @@ impl StepRunner for BuildRunner<'_> {
         output: &mut dyn FnMut(bool, &[u8]),
         stopped: &dyn Fn() -> bool,
     ) -> Result<i32, String> {
-        let story = |error: RuntimeError| {
-            let mut text = error.to_string();
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                text = format!("{text}: {error}");
-                cause = error.source();
-            }
-            text
-        };
         self.used.store(true, Ordering::Relaxed);
-        let id = self.make(step).map_err(story)?;
+        let id = self.make(step).map_err(|error| story(&error))?;
         let ran = self.run_to_end(&id, output, stopped);
         let removed = self.retire(id);
-        let code = ran.map_err(story)?;
-        removed.map_err(story)?;
+        let code = ran.map_err(|error| story(&error))?;
+        removed.map_err(|error| story(&error))?;
         Ok(code)
     }
+
+    fn host(&self) -> Result<HostBase, String> {
+        let hidden = host_view::parts_of_this_host(&self.runtime.roots);
+        let marks = self.runtime.mark_host(&hidden).map_err(|error| story(&error))?;
+        Ok(HostBase {
+            identity: identity(Path::new("/"), &hidden),
+            lower: vec![
+                self.marks.get_or_init(|| marks).path().to_owned(),
+                PathBuf::from("/"),
+            ],
+        })
+    }
+}
+
+/// An error with its causes, in one line.
+fn story(error: &RuntimeError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 impl BuildRunner<'_> {
@@ -179,6 +200,8 @@ impl BuildRunner<'_> {
             id: PROJECT.to_owned(),
             config,
             layers: lower,
+            // Where a step stands on the host, its layers say so.
+            stands_on_host: false,
         };
         let (upper, work) = (text(&step.upper)?, text(&step.work)?);
         self.runtime.make_container_of(&request, &image, None, |spec| {

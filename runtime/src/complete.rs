@@ -11,6 +11,7 @@ use rcompose_container::spec::{
 use rcompose_container::{capability, defaults, rlimit, signal};
 use rcompose_image::ImageConfig;
 
+use crate::image::HOST;
 use crate::request::{ContainerRequest, LimitsRequest, NamespaceRequest, NetworkingRequest, RestartRequest};
 use crate::root::short_id;
 use crate::runtime::RuntimeError;
@@ -22,6 +23,8 @@ mod process;
 #[cfg(test)]
 mod tests;
 
+/// What the directory of marks is called in that of a container.
+pub(crate) const MARKS: &str = "marks";
 /// Between SIGTERM and SIGKILL unless asked otherwise, milliseconds.
 const STOP_GRACE_MS: u64 = 10_000;
 /// An image as far as a container needs it.
@@ -33,12 +36,33 @@ pub struct ImageView {
     pub config: ImageConfig,
     /// Read-only layers, top-most first, absolute host paths.
     pub layers: Vec<String>,
+    /// The host's root lies below them.
+    pub stands_on_host: bool,
 }
 
 impl ImageView {
-    /// Whether the host's own root lies below the layers.
-    pub(crate) fn is_over_host(&self) -> bool {
-        self.layers.last().is_some_and(|lowest| lowest == "/")
+    /// Whether it is the host's own root and nothing else.
+    pub(crate) fn is_host(&self) -> bool {
+        self.id == HOST
+    }
+
+    /// What an overlay of it stands on; `marks` is the directory of what hides parts of the host.
+    pub(crate) fn lower(&self, marks: &str) -> Vec<String> {
+        let mut lower = self.layers.clone();
+        if self.stands_on_host {
+            lower.extend([marks.to_owned(), "/".to_owned()]);
+        }
+        lower
+    }
+
+    /// The same for a container's own root. Over the host alone its own layer bears the marks: one overlay less, which works where the
+    /// host's root is an overlay itself.
+    fn root(&self, marks: &str) -> Vec<String> {
+        if self.is_host() {
+            vec!["/".to_owned()]
+        } else {
+            self.lower(marks)
+        }
     }
 }
 
@@ -84,6 +108,13 @@ pub struct Places {
     pub peers: BTreeMap<String, Peer>,
     /// Anonymous volumes taken over from an older container: path inside and name.
     pub inherited: BTreeMap<String, String>,
+}
+
+impl Places {
+    /// The directory of what hides parts of the host from the container; there if something of it stands on the host.
+    pub(crate) fn marks(&self) -> String {
+        format!("{}/{MARKS}", self.container)
+    }
 }
 
 /// A container decided to the last detail.
@@ -140,7 +171,7 @@ pub fn complete(
         name: request.name.clone(),
         process: first_process(request, image, host, &hostname).map_err(&invalid)?,
         rootfs: RootfsSpec {
-            lower: image.layers.clone(),
+            lower: image.root(&places.marks()),
             upper: format!("{}/upper", places.container),
             work: format!("{}/work", places.container),
             read_only: request.read_only,

@@ -7,13 +7,12 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rcompose_container::spec::{ContainerSpec, Workload};
+use rcompose_container::spec::{ContainerSpec, MountSource, MountSpec, Workload};
 
 use crate::atomic;
-use crate::complete::{self, HostFacts, Peer, Places};
+use crate::complete::{self, HostFacts, MARKS, Peer, Places};
 use crate::host;
 use crate::host_view;
-use crate::image;
 use crate::local::{LocalRuntime, Located};
 use crate::observe::Life;
 use crate::record::{self, ContainerRecord};
@@ -43,7 +42,7 @@ impl LocalRuntime {
                 kind: "image",
                 name: request.image.clone(),
             })?;
-        if image.id != image::HOST {
+        if !image.is_host() {
             self.note_image_use(&image.id)?;
         }
         self.make_container_of(request, &image, inherit, |_| {})
@@ -70,7 +69,7 @@ impl LocalRuntime {
         };
         let mut completed = complete::complete(request, &id, image, &facts, &places)?;
         adjust(&mut completed.spec);
-        if image.is_over_host() {
+        if image.is_host() {
             self.see_host(&mut completed.spec)?;
         }
         let joined = places
@@ -131,8 +130,18 @@ impl LocalRuntime {
         fs::create_dir(&upper).map_err(failed("make directory", &upper))?;
         // The upper directory lends its mode to the container's `/`.
         fs::set_permissions(&upper, fs::Permissions::from_mode(0o755)).map_err(failed("open up", &upper))?;
-        if image.is_over_host() {
-            host_view::mark(&upper, &host_view::parts_of_this_host(&self.roots))?;
+        let marks = unfinished.join(MARKS);
+        let over_host = if image.is_host() {
+            Some(&upper)
+        } else if mentions(&spec, &text(&directory.join(MARKS))?) {
+            host_view::can_be_base()?;
+            root::directory(&marks, 0o755)?;
+            Some(&marks)
+        } else {
+            None
+        };
+        if let Some(marks) = over_host {
+            host_view::mark(marks, &host_view::parts_of_this_host(&self.roots))?;
         }
         for volume in &record.anonymous_volumes {
             self.make_anonymous_volume(volume, &record.request.project)?;
@@ -188,7 +197,7 @@ impl LocalRuntime {
                         kind: "image",
                         name: image.clone(),
                     })?;
-                    places.images.insert(image.clone(), view.layers);
+                    places.images.insert(image.clone(), view.lower(&places.marks()));
                 }
                 MountRequestSource::Bind { .. }
                 | MountRequestSource::Anonymous { .. }
@@ -319,6 +328,13 @@ impl LocalRuntime {
         self.give_name_back(&old, id);
         Ok(())
     }
+}
+
+/// Whether a tree of the container's has the directory among its layers.
+fn mentions(spec: &ContainerSpec, layer: &str) -> bool {
+    let has = |lower: &[String]| lower.iter().any(|path| path == layer);
+    let mounts = |mount: &MountSpec| matches!(&mount.source, MountSource::Layers { lower, .. } if has(lower));
+    has(&spec.rootfs.lower) || spec.mounts.iter().any(mounts)
 }
 
 /// Writes `spec.cbor` into a directory.

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use rcompose_container::spec::{MountSource, MountSpec};
-use rustix::fs::{CWD, FileType, Mode, XattrFlags, makedev, mknodat, setxattr};
+use rustix::fs::{CWD, FileType, Mode, XattrFlags, makedev, mknodat, setxattr, statfs};
 
 use crate::container::text;
 use crate::root::{Roots, failed};
@@ -87,7 +87,7 @@ pub(crate) fn hidden_parts(host: &Path, roots: &[&Path]) -> BTreeMap<PathBuf, Hi
     parts
 }
 
-fn is_below(parts: &BTreeMap<PathBuf, Hidden>, path: &Path) -> bool {
+pub(crate) fn is_below(parts: &BTreeMap<PathBuf, Hidden>, path: &Path) -> bool {
     path.ancestors().any(|above| parts.contains_key(above))
 }
 
@@ -114,7 +114,7 @@ fn search(host: &Path, directory: &Path, depth: usize, parts: &mut BTreeMap<Path
     }
 }
 
-/// Fills the upper directory of a container with marks that hide the parts. Overlay marks: an opaque directory hides
+/// Fills a directory that lies over the host's root with marks that hide the parts. Overlay marks: an opaque directory hides
 /// what is below it, a character device 0:0 hides a name (kernel, overlayfs.rst).
 pub(crate) fn mark(upper: &Path, parts: &BTreeMap<PathBuf, Hidden>) -> Result<(), RuntimeError> {
     for (path, hidden) in parts {
@@ -184,6 +184,39 @@ pub(crate) fn submounts() -> Result<Vec<MountSpec>, RuntimeError> {
     Ok(targets.into_iter().map(bind).collect())
 }
 
+/// statfs(2) type of an overlay.
+const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
+
+/// Whether layers can stand on this host's root.
+///
+/// # Errors
+/// They cannot, with the reason.
+pub(crate) fn can_be_base() -> Result<(), RuntimeError> {
+    let status = statfs("/").map_err(failed("look at", "/"))?;
+    let is_overlay = u64::try_from(status.f_type) == Ok(OVERLAYFS_SUPER_MAGIC);
+    let submounts = submounts()?;
+    let others: Vec<&str> = submounts.iter().map(|mount| mount.target.as_str()).collect();
+    no_base(is_overlay, &others).map_or(Ok(()), |why| Err(RuntimeError::Invalid(why)))
+}
+
+/// Why a root like this is nothing that layers can stand on.
+fn no_base(is_overlay: bool, submounts: &[&str]) -> Option<String> {
+    let why = if is_overlay {
+        "its root is an overlay itself, as a container's or a live system's is, and the kernel stacks no more than two".to_owned()
+    } else if submounts.is_empty() {
+        return None;
+    } else {
+        format!(
+            "{} lies on another file system than `/`, and a layer is of one",
+            submounts.join(", ")
+        )
+    };
+    Some(format!(
+        "no image can stand on the @host of this machine: {why}; `image: \"@host\"` runs, and `rcompose image bootstrap debian:bookworm-slim` \
+         makes a base without a registry"
+    ))
+}
+
 /// The hidden parts that lie on such a mount, where no mark of an overlay reaches: they are masked in the container.
 pub(crate) fn masks(
     parts: &BTreeMap<PathBuf, Hidden>,
@@ -242,6 +275,13 @@ mod tests {
         ] {
             assert_eq!(submount(&line(point, kind)), None, "{point} {kind}");
         }
+    }
+
+    #[test]
+    fn a_root_of_one_file_system_is_a_base() {
+        assert_eq!(no_base(false, &[]), None);
+        assert!(no_base(true, &[]).is_some_and(|why| why.contains("stacks no more than two")));
+        assert!(no_base(false, &["/usr", "/var"]).is_some_and(|why| why.contains("/usr, /var lies")));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod container;
 mod etc_files;
 pub mod fake;
 mod host;
+mod host_identity;
 mod host_view;
 mod image;
 mod inside;
@@ -36,7 +37,7 @@ pub use rcompose_image as image_store;
 
 pub use build::BuildRunner;
 pub use fake::FakeRuntime;
-pub use image::HOST;
+pub use image::{HOST, ImageTrees};
 pub use inside::{AttachSession, ExecSession};
 pub use local::LocalRuntime;
 pub use process::KeptProcess;

@@ -24,6 +24,13 @@ pub struct ContainerFiles {
     pub upper: PathBuf,
 }
 
+impl ContainerFiles {
+    /// Whether the host's own root lies below the layers.
+    pub fn stands_on_host(&self) -> bool {
+        self.lower.last().is_some_and(|lowest| lowest == Path::new("/"))
+    }
+}
+
 /// A volume of any project.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VolumeUsage {

@@ -11,7 +11,7 @@ use rcompose_runtime::image_store::build::remote::{
 };
 use rcompose_runtime::image_store::build::ssh::{SshSource, SshSources};
 use rcompose_runtime::image_store::build::{
-    AttestationRequest, BuildRequest, Material, NamedContext, ProvenanceRequest, ProvenanceVersion,
+    AttestationRequest, BuildRequest, Material, NamedContext, ProvenanceRequest, ProvenanceVersion, StepsKept,
 };
 
 use super::image_source::read_text;
@@ -64,6 +64,15 @@ const SOURCE_DATE_EPOCH: &str = "SOURCE_DATE_EPOCH";
 /// The end of the year 9999, the last that RFC 3339 can write.
 const MOST_SECONDS: i64 = 253_402_300_799;
 
+fn steps_kept(section: &Build) -> StepsKept {
+    let places: Vec<&CachePlace> = section.cache_to.iter().map(|cache| &cache.place).collect();
+    match places.as_slice() {
+        [] => StepsKept::Here,
+        places if places.contains(&&CachePlace::Inline) => StepsKept::InImage,
+        _ => StepsKept::InCaches,
+    }
+}
+
 /// The request for the image of a service.
 pub fn build_request(
     around: &Surroundings<'_>,
@@ -92,10 +101,7 @@ pub fn build_request(
         target: section.target.clone(),
         labels: labels(&files.project, service, section),
         no_cache: section.no_cache || options.no_cache,
-        inline_cache: section
-            .cache_to
-            .iter()
-            .any(|cache| cache.place == CachePlace::Inline),
+        steps_kept: steps_kept(section),
         no_cache_filter: section.no_cache_filter.clone(),
         source_date_epoch: source_date_epoch(&arguments)?,
         arguments,

@@ -58,7 +58,7 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     let container = context.one_container(&subject, &args.service, args.index, false)?;
     if container.image == HOST {
         return Err(CliError::user(format!(
-            "container {} is a view of this host's own files: no image can hold them",
+            "container {} is a view of this host's own files: no image can hold them, but one can be built `FROM @host`",
             container.name
         )));
     }

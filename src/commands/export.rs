@@ -29,6 +29,13 @@ pub fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     }
     let runtime = context.runtime()?;
     let files = runtime.container_files(&container.id)?;
+    if files.stands_on_host() {
+        return Err(CliError::user(format!(
+            "container {} stands on @host: most of its files are this machine's, and no archive takes them elsewhere; `rcompose cp` copies \
+             those you want",
+            container.name
+        )));
+    }
     let mut layers = vec![files.upper];
     layers.extend(files.lower);
     let store = runtime.images()?;

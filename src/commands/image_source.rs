@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
+use rcompose_runtime::LocalRuntime;
 use rcompose_runtime::image_store::build::cache::BuildCache;
 use rcompose_runtime::image_store::build::remote::{RemoteAccess, Sources};
 use rcompose_runtime::image_store::build::{BuildError, BuildRequest, build, environment_of};
@@ -15,7 +16,6 @@ use rcompose_runtime::image_store::{
     Configuration, Image, ImageError as StoreError, ImageStore, Platform, Proxies, PullEvent, PullPhase,
     PushEvent, PushPhase, Pushed, Reference, pull, push,
 };
-use rcompose_runtime::{HOST, LocalRuntime};
 
 use super::build_cache::Caches;
 use super::build_request::{BuildOptions, Surroundings, build_request};
@@ -27,10 +27,6 @@ use crate::error::{CliError, chain};
 use crate::event::{Event, Events};
 use crate::model::build::Build;
 use crate::model::{Service, ServiceName};
-
-/// Why a Dockerfile cannot start from the host.
-const NOT_A_BASE: &str = "@host is for running, not for building: overlay cannot put layers of the store on the root that the store lies \
-    in; `rcompose image bootstrap debian:bookworm-slim` makes a base without a registry";
 
 /// The local store, its registries and the builder.
 #[derive(Debug)]
@@ -227,9 +223,6 @@ impl ImageSource for StoreImages<'_> {
         let request = self.build_request_of(service, cancel)?;
         let always = section.pull || self.options.pull;
         let find = |name: &str, platform: &Platform| -> Result<Image, String> {
-            if name == HOST {
-                return Err(NOT_A_BASE.to_owned());
-            }
             // An id is of this host.
             let is_id = name.starts_with("sha256:");
             let here = || -> Result<Option<Image>, ImageError> { Ok(store.find(name)?) };

@@ -81,24 +81,6 @@ fn privileged_the_host_is_seen_without_its_secrets() {
 }
 
 #[test]
-fn privileged_a_dockerfile_that_starts_from_the_host_is_told_what_to_start_from() {
-    let host = Host::empty();
-    host.write("Dockerfile", "FROM @host\nRUN true\n");
-    host.write(
-        "compose.yaml",
-        "name: onhost\nservices: {a: {build: ., image: 'onhost:1'}}\n",
-    );
-    let refused = host.rcompose(["build"]).fails_with(1);
-    assert!(refused.stderr.contains("Dockerfile:1"), "{}", refused.stderr);
-    assert!(
-        refused.stderr.contains("image bootstrap debian:bookworm-slim"),
-        "{}",
-        refused.stderr
-    );
-    host.finish();
-}
-
-#[test]
 fn privileged_without_mmdebstrap_a_bootstrap_says_what_to_install() {
     let host = Host::empty();
     let mut command = host.command(["image", "bootstrap", "debian:bookworm-slim"]);

@@ -23,6 +23,8 @@ mod follow;
 mod foreground;
 #[cfg(test)]
 mod forms;
+#[cfg(test)]
+mod from_host;
 mod host;
 #[cfg(test)]
 mod host_image;

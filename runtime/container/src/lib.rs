@@ -10,6 +10,7 @@ pub mod defaults;
 pub mod device;
 pub mod exec;
 pub mod host;
+pub mod host_base;
 mod identity;
 mod init;
 mod launch;

@@ -11,6 +11,7 @@ use rustix::mount::{
 };
 use rustix::process::{chdir, fchdir, pivot_root};
 
+use crate::host_base::HostBase;
 use crate::message::{Stage, StartError};
 use crate::mount::{copy, mount_context};
 use crate::spec::RootfsSpec;
@@ -21,11 +22,13 @@ const OVERLAYFS_SUPER_MAGIC: u64 = 0x794c_7630;
 /// The opened directories of a root file system.
 pub(crate) struct Layers {
     lower: Vec<OwnedFd>,
+    /// What they stand on.
+    host: Option<HostBase>,
     /// The container's own layer, and the overlay's scratch directory.
     writable: Option<(OwnedFd, OwnedFd)>,
 }
 
-fn open_directory(path: &str) -> Result<OwnedFd, StartError> {
+pub(crate) fn open_directory(path: &str) -> Result<OwnedFd, StartError> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     open(path, flags, Mode::empty()).stage_of("open the layer", path)
 }
@@ -33,25 +36,34 @@ fn open_directory(path: &str) -> Result<OwnedFd, StartError> {
 impl Layers {
     /// Opens the directories of a container's root.
     pub(crate) fn open(spec: &RootfsSpec) -> Result<Self, StartError> {
-        let lower = spec
-            .lower
-            .iter()
-            .map(|path| open_directory(path))
-            .collect::<Result<_, _>>()?;
         let writable = Some((open_directory(&spec.upper)?, open_directory(&spec.work)?));
-        Ok(Self { lower, writable })
+        Ok(Self {
+            writable,
+            ..Self::open_read_only(&spec.lower)?
+        })
     }
 
     /// Opens read-only layers alone.
     pub(crate) fn open_read_only(lower: &[String]) -> Result<Self, StartError> {
+        let (lower, host) = HostBase::split(lower)?;
         let lower = lower
             .iter()
             .map(|path| open_directory(path))
             .collect::<Result<_, _>>()?;
         Ok(Self {
             lower,
+            host,
             writable: None,
         })
+    }
+
+    /// Read-only layers that are open.
+    pub(crate) fn of_opened(lower: Vec<OwnedFd>) -> Self {
+        Self {
+            lower,
+            host: None,
+            writable: None,
+        }
     }
 
     /// The scratch directory, which nothing in the mount namespace needs any more once the overlay is made: a place to attach it at.
@@ -64,19 +76,21 @@ impl Layers {
         self.writable.as_ref().map(|(upper, _)| upper.as_fd())
     }
 
-    /// Mounts them as one tree, detached.
+    /// Mounts them as one tree, detached. Layers that stand on the host need a mount namespace that is cut off from the host's.
     pub(crate) fn mount(&self) -> Result<OwnedFd, StartError> {
-        if let ([only], None) = (self.lower.as_slice(), &self.writable) {
+        let host = self.host.as_ref().map(HostBase::mount).transpose()?;
+        let lower: Vec<BorrowedFd<'_>> = self.lower.iter().chain(&host).map(AsFd::as_fd).collect();
+        if let ([only], None) = (lower.as_slice(), &self.writable) {
             // An overlay without an upper layer wants at least two.
-            return copy(only.as_fd(), false).stage("mount the single layer");
+            return copy(*only, false).stage("mount the single layer");
         }
         if let Some((_, work)) = &self.writable {
             forget_last_use(work.as_fd()).stage("clear the mark of the overlay's last use")?;
         }
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC).stage("mount the overlay")?;
-        let mounted = match self.set_by_descriptor(context.as_fd()) {
+        let mounted = match self.set_by_descriptor(context.as_fd(), &lower) {
             // Before Linux 6.13 the overlay takes no descriptors.
-            Err(Errno::INVAL) => self.mount_by_number(),
+            Err(Errno::INVAL) => self.mount_by_number(&lower),
             Ok(()) => self.finish(context.as_fd()),
             Err(errno) => Err(errno),
         };
@@ -91,8 +105,8 @@ impl Layers {
         })
     }
 
-    fn set_by_descriptor(&self, context: BorrowedFd<'_>) -> Result<(), Errno> {
-        for layer in &self.lower {
+    fn set_by_descriptor(&self, context: BorrowedFd<'_>, lower: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+        for layer in lower {
             fsconfig_set_fd(context, "lowerdir+", layer)?;
         }
         if let Some((upper, work)) = &self.writable {
@@ -103,14 +117,10 @@ impl Layers {
     }
 
     /// The older way: one list of the descriptors' numbers, resolved in `/proc/self/fd`. Short names, because an option may have 255 bytes.
-    fn mount_by_number(&self) -> Result<OwnedFd, Errno> {
+    fn mount_by_number(&self, lower: &[BorrowedFd<'_>]) -> Result<OwnedFd, Errno> {
         chdir("/proc/self/fd")?;
         let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-        let numbers: Vec<String> = self
-            .lower
-            .iter()
-            .map(|layer| layer.as_raw_fd().to_string())
-            .collect();
+        let numbers: Vec<String> = lower.iter().map(|layer| layer.as_raw_fd().to_string()).collect();
         fsconfig_set_string(context.as_fd(), "lowerdir", numbers.join(":"))?;
         if let Some((upper, work)) = &self.writable {
             fsconfig_set_string(context.as_fd(), "upperdir", upper.as_raw_fd().to_string())?;
@@ -222,7 +232,8 @@ mod tests {
             forget_last_use(layers.work().unwrap()).unwrap();
             let before = std::env::current_dir().unwrap();
             let root = if by_number {
-                layers.mount_by_number().unwrap()
+                let lower: Vec<_> = layers.lower.iter().map(AsFd::as_fd).collect();
+                layers.mount_by_number(&lower).unwrap()
             } else {
                 layers.mount().unwrap()
             };

@@ -158,7 +158,8 @@ pub struct ProcessSpec {
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct RootfsSpec {
-    /// Read-only layers, top-most first, absolute host paths. At least one.
+    /// Read-only layers, top-most first, absolute host paths. At least one. A list that ends in a directory of marks and `/` stands on the
+    /// host's root without what the marks hide.
     #[n(0)]
     pub lower: Vec<String>,
     /// The container's own layer.
@@ -257,7 +258,7 @@ pub enum MountSource {
     /// The image's own root of another image, read-only (`type: image`).
     #[n(4)]
     Layers {
-        /// Read-only layers, top-most first, absolute host paths.
+        /// Read-only layers, top-most first, absolute host paths; as [`RootfsSpec::lower`].
         #[n(0)]
         lower: Vec<String>,
         /// Directory inside it that is mounted instead of its root.

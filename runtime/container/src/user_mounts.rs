@@ -35,6 +35,8 @@ const COVERABLE: [&str; 8] = [
 pub(crate) struct Source {
     /// The detached tree; none for what is made only when it is attached.
     tree: Option<OwnedFd>,
+    /// Layers of a tree that is made once the mount namespace is cut off.
+    layers: Option<Layers>,
     /// The data directory of a volume that may have to be filled first.
     fill: Option<OwnedFd>,
     is_directory: bool,
@@ -73,6 +75,7 @@ fn open_source(mount: &MountSpec) -> Result<Source, StartError> {
             let is_directory = beneath::is(tree.as_fd(), FileType::Directory).stage_of(step, target)?;
             Ok(Source {
                 tree: Some(tree),
+                layers: None,
                 fill: None,
                 is_directory,
             })
@@ -102,6 +105,7 @@ fn open_source(mount: &MountSpec) -> Result<Source, StartError> {
             };
             Ok(Source {
                 tree: Some(tree),
+                layers: None,
                 fill,
                 is_directory,
             })
@@ -126,23 +130,23 @@ fn open_source(mount: &MountSpec) -> Result<Source, StartError> {
             let tree = new_filesystem("tmpfs", &options, attributes).stage_of("mount a tmpfs at", target)?;
             Ok(Source {
                 tree: Some(tree),
+                layers: None,
                 fill: None,
                 is_directory: true,
             })
         }
         MountSource::Content { .. } => Ok(Source {
             tree: None,
+            layers: None,
             fill: None,
             is_directory: false,
         }),
-        MountSource::Layers { lower, .. } => {
-            let tree = Layers::open_read_only(lower)?.mount()?;
-            Ok(Source {
-                tree: Some(tree),
-                fill: None,
-                is_directory: true,
-            })
-        }
+        MountSource::Layers { lower, .. } => Ok(Source {
+            tree: None,
+            layers: Some(Layers::open_read_only(lower)?),
+            fill: None,
+            is_directory: true,
+        }),
     }
 }
 
@@ -156,7 +160,11 @@ pub(crate) fn attach_one(
 ) -> Result<(), StartError> {
     let step = "mount";
     let target = mount.target.as_str();
-    let (tree, is_directory) = match (source.tree, &mount.source) {
+    let made = match &source.layers {
+        Some(layers) => Some(layers.mount()?),
+        None => source.tree,
+    };
+    let (tree, is_directory) = match (made, &mount.source) {
         (
             Some(tree),
             MountSource::Layers {

@@ -27,6 +27,7 @@ pub mod lint;
 mod lint_summary;
 mod material;
 mod named;
+mod on_host;
 pub(crate) mod overlay;
 mod path_pattern;
 mod provenance;
@@ -56,7 +57,8 @@ pub use change::change;
 pub use failure::pointed_at;
 pub use lint_summary::environment_of;
 pub use material::Material;
-pub use request::{AttestationRequest, ProvenanceRequest, ProvenanceVersion};
+pub use on_host::{HOST, HostBase};
+pub use request::{AttestationRequest, ProvenanceRequest, ProvenanceVersion, StepsKept};
 pub use request::{BuildError, BuildEvent, BuildRequest, FindImage, NamedContext};
 pub use shared_cache::{BringLayer, CacheMode, DoneStep, ImportedCache, cache_image};
 

@@ -137,6 +137,23 @@ pub enum ImageError {
         /// Why not, and what would.
         reason: String,
     },
+    /// The image's files are those of this machine.
+    #[error(
+        "{name} stands on @host: it runs on this machine alone, as most of its files are this machine's; to take it elsewhere, start it `FROM` \
+         an image (`rcompose image bootstrap debian:bookworm-slim` makes one)"
+    )]
+    StandsOnHost {
+        /// The image.
+        name: String,
+    },
+    /// An image from elsewhere wants this machine's files.
+    #[error(
+        "image {id} comes from elsewhere and says that it stands on @host: it is refused, as its containers would see this machine's files"
+    )]
+    StandsOnOtherHost {
+        /// The image.
+        id: Digest,
+    },
     /// An image names a layer the store does not have.
     #[error("layer {diff_id} is not in the store")]
     NoLayer {

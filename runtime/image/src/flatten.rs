@@ -5,17 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::Write;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, openat2, statat};
+use rustix::fs::{
+    AtFlags, Dir, FileType, Mode, OFlags, ResolveFlags, Stat, fgetxattr, fstat, openat2, statat,
+};
 use rustix::io::Errno;
 
 use crate::build::overlay::Tree;
 use crate::error::ImageError;
 use crate::layer_tar::write_layer_tar;
 use crate::store::{ImageStore, PreparedLayer};
+
+/// overlay's mark of a directory that shows nothing from below (kernel, overlayfs.rst).
+const OPAQUE: &str = "trusted.overlay.opaque";
 
 /// How a path of one tree differs from another's, as docker marks it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +60,11 @@ struct Merged {
 
 fn merged(store: &ImageStore, layers: &[PathBuf]) -> Result<Merged, ImageError> {
     let bottom = store.prepare_layer()?;
-    let lower: Vec<PathBuf> = layers.iter().cloned().chain([bottom.path().to_owned()]).collect();
+    let mut lower = layers.to_vec();
+    // The host lies lower than anything.
+    if layers.last().is_none_or(|lowest| lowest != Path::new("/")) {
+        lower.push(bottom.path().to_owned());
+    }
     let tree = Tree::readable(&lower).map_err(ImageError::path("mount the layers above", bottom.path()))?;
     Ok(Merged {
         tree,
@@ -77,31 +86,103 @@ pub fn differences(
     new: &[PathBuf],
 ) -> Result<Vec<TreeChange>, ImageError> {
     let _lease = store.lease()?;
-    let before = listing(merged(store, old)?.tree.root())?;
-    let after = listing(merged(store, new)?.tree.root())?;
-    Ok(compare(&before, &after))
+    let (before, after) = (merged(store, old)?, merged(store, new)?);
+    let (before, after) = (before.tree.root(), after.tree.root());
+    // What both have lowest makes no difference, and may be a whole host.
+    let common = old
+        .iter()
+        .rev()
+        .zip(new.iter().rev())
+        .take_while(|(old, new)| old == new)
+        .count();
+    let own: Vec<&PathBuf> = old[..old.len() - common]
+        .iter()
+        .chain(&new[..new.len() - common])
+        .collect();
+    if common == 0 || own.iter().any(|layer| *layer == Path::new("/")) {
+        return Ok(compare(&listing(before)?, &listing(after)?));
+    }
+    let mut mentioned = Mentioned::new();
+    for layer in own {
+        mention(layer, &mut mentioned)?;
+    }
+    Ok(compare(
+        &listing_of(before, &mentioned)?,
+        &listing_of(after, &mentioned)?,
+    ))
+}
+
+/// Paths that layers have themselves, and whether they hide what lower layers have below.
+type Mentioned = BTreeMap<Vec<u8>, bool>;
+
+fn mention(layer: &Path, mentioned: &mut Mentioned) -> Result<(), ImageError> {
+    let opened = Tree::directory(layer).map_err(ImageError::path("open", layer))?;
+    for (path, stat) in listing(opened.root())? {
+        let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let hides = !is_directory || {
+            let directory = below(opened.root(), &path, OFlags::RDONLY | OFlags::DIRECTORY);
+            directory.is_ok_and(|directory| fgetxattr(&directory, OPAQUE, &mut [0_u8; 1]).is_ok())
+        };
+        *mentioned.entry(path).or_default() |= hides;
+    }
+    Ok(())
+}
+
+/// These paths of a tree, and what is below those that hide something.
+fn listing_of(root: BorrowedFd<'_>, paths: &Mentioned) -> Result<Listing, ImageError> {
+    let mut found = Listing::new();
+    for (path, hides) in paths {
+        let opened = match below(root, path, OFlags::PATH | OFlags::NOFOLLOW) {
+            Ok(opened) => opened,
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => continue,
+            Err(errno) => return Err(unreadable(path)(errno)),
+        };
+        let stat = fstat(&opened).map_err(unreadable(path))?;
+        if *hides && FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+            list(root, path.clone(), &mut found)?;
+        }
+        found.insert(path.clone(), stat);
+    }
+    Ok(found)
 }
 
 /// Everything of a tree below its root.
 type Listing = BTreeMap<Vec<u8>, Stat>;
 
 fn listing(root: BorrowedFd<'_>) -> Result<Listing, ImageError> {
-    let failed = |path: &[u8]| {
-        let path = path.to_vec();
-        move |error: Errno| ImageError::Entry {
-            action: "read",
-            entry: String::from_utf8_lossy(&path).into_owned(),
-            source: error.into(),
-        }
-    };
-    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let mut found = Listing::new();
-    let mut pending: Vec<Vec<u8>> = vec![Vec::new()];
+    list(root, Vec::new(), &mut found)?;
+    Ok(found)
+}
+
+fn unreadable(path: &[u8]) -> impl FnOnce(Errno) -> ImageError {
+    let path = path.to_vec();
+    move |error: Errno| ImageError::Entry {
+        action: "read",
+        entry: String::from_utf8_lossy(&path).into_owned(),
+        source: error.into(),
+    }
+}
+
+/// Opens a path of a tree, which no link leads out of.
+fn below(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    let name: &[u8] = if path.is_empty() { b"." } else { path };
+    openat2(
+        root,
+        OsStr::from_bytes(name),
+        flags | OFlags::CLOEXEC,
+        Mode::empty(),
+        inside,
+    )
+}
+
+/// Adds everything below a directory.
+fn list(root: BorrowedFd<'_>, directory: Vec<u8>, found: &mut Listing) -> Result<(), ImageError> {
+    let failed = unreadable;
+    let mut pending: Vec<Vec<u8>> = vec![directory];
     while let Some(path) = pending.pop() {
-        let name: &[u8] = if path.is_empty() { b"." } else { &path };
-        let directory =
-            openat2(root, OsStr::from_bytes(name), flags, Mode::empty(), inside).map_err(failed(&path))?;
+        let directory = below(root, &path, OFlags::RDONLY | OFlags::DIRECTORY).map_err(failed(&path))?;
         for child in Dir::read_from(&directory).map_err(failed(&path))? {
             let child = child.map_err(failed(&path))?;
             let name = child.file_name().to_bytes();
@@ -121,7 +202,7 @@ fn listing(root: BorrowedFd<'_>) -> Result<Listing, ImageError> {
             found.insert(whole, stat);
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn compare(before: &Listing, after: &Listing) -> Vec<TreeChange> {
@@ -239,12 +320,18 @@ mod tests {
             .file("deep/er/old", "1")
             .directory("mode", 0o755)
             .file("tree/of/files", "1")
+            .file("anew/under/old", "1")
+            .file("anew/kept", "1")
             .symlink("link", "one")
             .file("turned", "1");
         let low = ground.layer("low", low);
         let high = ground.layer(
             "high",
-            SampleTar::new().file("etc/.wh.gone", "").file(".wh.tree", ""),
+            SampleTar::new()
+                .file("etc/.wh.gone", "")
+                .file(".wh.tree", "")
+                .file("anew/.wh..wh..opq", "")
+                .file("anew/kept", "1"),
         );
         for (name, content) in [("etc/written", "2"), ("deep/er/new", "2"), ("turned/in", "3")] {
             let path = high.join(name);
@@ -263,6 +350,8 @@ mod tests {
         assert_eq!(
             told,
             [
+                "C /anew",
+                "D /anew/under",
                 "C /deep",
                 "C /deep/er",
                 "A /deep/er/new",

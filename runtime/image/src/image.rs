@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attestation::Attestation;
 use crate::digest::Digest;
+use crate::error::ImageError;
 use crate::image_config::ImageConfig;
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -31,6 +32,9 @@ pub struct Image {
     pub size: u64,
     /// Digests of its uncompressed layer archives, lowest first.
     pub diff_ids: Vec<Digest>,
+    /// The layers stand on `@host`, the files of this machine; what was known of them when the image was built.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<Digest>,
     /// How to run it.
     pub config: ImageConfig,
     /// What its last build was asked to attest of it.
@@ -42,6 +46,22 @@ pub struct Image {
 }
 
 impl Image {
+    /// Whether it can be taken to where this machine's files are not.
+    ///
+    /// # Errors
+    /// It stands on `@host`.
+    pub fn can_leave(&self) -> Result<(), ImageError> {
+        match self.host {
+            None => Ok(()),
+            Some(_) => Err(ImageError::StandsOnHost {
+                name: self
+                    .references
+                    .first()
+                    .map_or_else(|| self.id.to_string(), Reference::familiar),
+            }),
+        }
+    }
+
     /// The layers' directories, top-most first, as overlay's `lowerdir` wants them. A layer that occurs twice is named
     /// once, where it is highest: overlay refuses a directory given twice, and the lower one has no effect.
     pub fn layer_directories(&self) -> Vec<PathBuf> {

@@ -47,6 +47,9 @@ pub struct ImageDocument {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub history: Vec<History>,
+    /// The layers stand on `@host`, the files of the machine the image was built on; what was known of them then.
+    #[serde(default, rename = "rcompose.host", skip_serializing_if = "Option::is_none")]
+    pub host: Option<Digest>,
     /// Steps of a build that gave these layers, for builds elsewhere (`cache_to: type=inline`).
     #[serde(
         default,

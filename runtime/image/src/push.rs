@@ -135,6 +135,7 @@ pub fn push(
         .resolve(reference)
         .map_err(failed)?
         .ok_or_else(|| PushError::NoSuchImage { image: name() })?;
+    image.can_leave().map_err(failed)?;
     let original = original(store, &image).map_err(failed)?;
     let pushed = deliver(store, configuration, reference, events, cancel, |delivery| {
         send(delivery, store, &image, original)

@@ -87,11 +87,25 @@ impl ImageStore {
             path: self.root.join("images"),
             source,
         })?;
-        self.record_image(&bytes, &document, None)
+        self.record(&bytes, &document, None)
     }
 
-    /// The same for a configuration that was read, whose very bytes make the id.
+    /// The same for a configuration that was read, whose very bytes make the id. It may be anybody's, and gets nothing of the host.
     pub(crate) fn record_image(
+        &self,
+        bytes: &[u8],
+        document: &ImageDocument,
+        manifest: Option<Digest>,
+    ) -> Result<Image, ImageError> {
+        if document.host.is_some() {
+            return Err(ImageError::StandsOnOtherHost {
+                id: Digest::of(bytes),
+            });
+        }
+        self.record(bytes, document, manifest)
+    }
+
+    fn record(
         &self,
         bytes: &[u8],
         document: &ImageDocument,
@@ -123,6 +137,7 @@ impl ImageStore {
             platform: document.platform(),
             size: layers.iter().map(|layer| layer.size).sum(),
             diff_ids: document.rootfs.diff_ids.clone(),
+            host: document.host,
             config: document.config.clone(),
             attestations: known.map(|known| known.attestations).unwrap_or_default(),
             layers: self.root.join("layers"),

@@ -30,6 +30,7 @@ fn image() -> ImageView {
             ..ImageConfig::default()
         },
         layers: vec!["/layers/top".into(), "/layers/base".into()],
+        stands_on_host: false,
     }
 }
 
@@ -138,6 +139,30 @@ fn the_environment_is_layered_and_names_can_be_taken_out() {
     );
     assert_eq!(spec.process.working_directory, "/");
     assert_eq!(spec.stop_signal, 15);
+}
+
+#[test]
+fn what_stands_on_the_host_says_so_in_its_layers() {
+    let lower = |image: &ImageView| of(&request(), image, &places()).unwrap().spec.rootfs.lower;
+    let built = ImageView {
+        stands_on_host: true,
+        ..image()
+    };
+    assert_eq!(
+        lower(&built),
+        ["/layers/top", "/layers/base", "/data/c/marks", "/"]
+    );
+    let host = ImageView {
+        id: HOST.to_owned(),
+        layers: Vec::new(),
+        ..built
+    };
+    assert_eq!(lower(&host), ["/"], "its own layer bears the marks");
+    assert_eq!(
+        host.lower("/marks"),
+        ["/marks", "/"],
+        "a mount has no layer of its own"
+    );
 }
 
 #[test]

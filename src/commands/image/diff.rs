@@ -1,8 +1,6 @@
 //! In: `rcompose image diff`. Out: the paths that tell two images' file systems apart, or an image's from that below its last layer.
 //! **Invariant:** nothing is changed.
 
-use std::path::PathBuf;
-
 use rcompose_runtime::image_store::{Image, differences};
 
 use super::find;
@@ -27,18 +25,21 @@ pub struct Args {
 
 /// Compares.
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
-    let store = context.runtime()?.images()?;
+    let runtime = context.runtime()?;
+    let store = runtime.images()?;
     let image = find(store, &args.image)?;
     let (old, new) = match &args.other {
-        Some(other) => (image.layer_directories(), find(store, other)?.layer_directories()),
-        None => (below_last(&image), image.layer_directories()),
+        Some(other) => (image, find(store, other)?),
+        None => (below_last(&image), image),
     };
-    print::out(&story(&differences(store, &old, &new)?, &args.format)?)?;
+    let trees = runtime.image_trees([&old, &new])?;
+    let [old, new] = &trees.lower;
+    print::out(&story(&differences(store, old, new)?, &args.format)?)?;
     Ok(())
 }
 
-fn below_last(image: &Image) -> Vec<PathBuf> {
+fn below_last(image: &Image) -> Image {
     let mut below = image.clone();
     below.diff_ids.pop();
-    below.layer_directories()
+    below
 }

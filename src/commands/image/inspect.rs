@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use rcompose_runtime::HOST;
 use rcompose_runtime::image_store::{Image, ImageConfig, ImageStore, Reference};
 use serde_json::{Map, Value, json};
 
@@ -102,6 +103,12 @@ fn record(store: &ImageStore, image: &Image) -> Result<Value, CliError> {
         && let Some(fields) = record.as_object_mut()
     {
         fields.shift_remove("Variant");
+    }
+    if let (Some(host), Some(fields)) = (image.host, record.as_object_mut()) {
+        fields.insert(
+            "StandsOn".to_owned(),
+            json!({"Image": HOST, "Known": host.to_string()}),
+        );
     }
     if !image.attestations.is_empty() {
         let attestations = image.attestations.iter().map(|attestation| {

@@ -149,6 +149,7 @@ pub(super) fn save_images(context: &Context, args: &SaveArgs) -> Result<(), CliE
 pub(super) fn export_image(context: &Context, args: &ExportArgs) -> Result<(), CliError> {
     let store = context.runtime()?.images()?;
     let image = find(store, &args.image)?;
+    image.can_leave()?;
     to_file_or_stdout(context, args.output.as_deref(), &mut |out| {
         export(store, &image.layer_directories(), out).map(drop)
     })

@@ -35,6 +35,7 @@ pub fn save(
 ) -> Result<(), ImageError> {
     let _lease = store.lease()?;
     let images = asked(store, names)?;
+    images.iter().try_for_each(Image::can_leave)?;
     if let Some(wanted) = platform
         && let Some(other) = images
             .iter()

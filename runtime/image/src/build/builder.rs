@@ -15,7 +15,8 @@ use super::hash_index::HashIndex;
 use super::ignore::PatternList;
 use super::lint_summary;
 use super::material::Material;
-use super::request::{BuildError, BuildEvent, BuildRequest, FindImage};
+use super::on_host::HostBase;
+use super::request::{BuildError, BuildEvent, BuildRequest, FindImage, StepsKept};
 use super::scope::Given;
 use super::shared_cache::{DoneStep, ImportedCache, on_record};
 use super::stage::Stages;
@@ -58,6 +59,8 @@ pub(super) struct Build<'a> {
     pub(super) steps: Mutex<Vec<(usize, DoneStep)>>,
     failed: AtomicBool,
     pub(super) images: Mutex<FoundImages>,
+    /// The host as a base, once something starts from it.
+    pub(super) host: OnceLock<Result<HostBase, String>>,
     /// What came from elsewhere, besides images by name.
     pub(super) taken: Mutex<Vec<Material>>,
     numbers: AtomicUsize,
@@ -116,6 +119,7 @@ pub fn build(
         steps: Mutex::new(Vec::new()),
         failed: AtomicBool::new(false),
         images: Mutex::new(BTreeMap::new()),
+        host: OnceLock::new(),
         taken: Mutex::new(Vec::new()),
         numbers: AtomicUsize::new(0),
     };
@@ -155,23 +159,27 @@ fn conclude(build: Build<'_>, target: usize, started: jiff::Timestamp) -> Result
     if let Some(error) = failure {
         return Err(error);
     }
-    let mut state = build.outcome(target).ok_or(BuildError::Cancelled)?;
-    state.document.config.labels.extend(request.labels.clone());
+    let StageState {
+        layers, mut document, ..
+    } = build.outcome(target).ok_or(BuildError::Cancelled)?;
+    document.config.labels.extend(request.labels.clone());
     if let Some(platform) = request.platform.clone() {
-        state.document.os = platform.os;
-        state.document.architecture = platform.architecture;
-        state.document.variant = platform.variant;
+        document.os = platform.os;
+        document.architecture = platform.architecture;
+        document.variant = platform.variant;
     }
+    let (host, layers) = build.apart(&layers);
+    document.host = host.map(|host| host.identity);
     let materials = build.materials()?;
     let mut steps = build.steps.into_inner().unwrap_or_else(PoisonError::into_inner);
     // Stages end in any order.
     steps.sort_by_key(|(stage, _)| *stage);
     let steps: Vec<DoneStep> = steps.into_iter().map(|(_, step)| step).collect();
-    if request.inline_cache {
+    if request.steps_kept == StepsKept::InImage {
         let of_result = steps.iter().filter(|step| step.of_result);
-        state.document.build_cache = on_record(of_result, &state.layers);
+        document.build_cache = on_record(of_result, layers);
     }
-    let image = store.put_image(&state.document, &state.layers)?;
+    let image = store.put_image(&document, layers)?;
     let image = attest(store, request, image, &materials, started, events)?;
     Ok(Built { image, steps })
 }

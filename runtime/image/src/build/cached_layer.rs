@@ -10,6 +10,7 @@ use super::cache::Record;
 use super::dockerfile::Located;
 use super::ignore::PatternList;
 use super::named::Named;
+use super::on_host::HOST;
 use super::overlay::Tree;
 use super::request::{BuildError, BuildEvent};
 use super::shared_cache::DoneStep;
@@ -70,7 +71,7 @@ impl Build<'_> {
         let used: Vec<&str> = quick.into_iter().chain(content.as_deref()).collect();
         if let Some(record) = record {
             (self.events)(BuildEvent::Cached { number: at.number });
-            self.remember(at.stage, &used, &record);
+            self.remember(state, at.stage, &used, &record);
             state.record(created_by, record.diff_id, Some(record.created));
             return Ok(());
         }
@@ -89,7 +90,7 @@ impl Build<'_> {
         for key in &used {
             self.cache.put(key, &record)?;
         }
-        self.remember(at.stage, &used, &record);
+        self.remember(state, at.stage, &used, &record);
         state.record(created_by, record.diff_id, Some(record.created));
         Ok(())
     }
@@ -119,9 +120,11 @@ impl Build<'_> {
         Ok(None)
     }
 
-    /// Notes a step for the caches that this build fills.
-    fn remember(&self, stage: usize, keys: &[&str], record: &Record) {
-        let Some(layer) = record.diff_id else { return };
+    /// Notes a step for the caches that this build fills, unless what it was done on is this host's.
+    fn remember(&self, before: &StageState, stage: usize, keys: &[&str], record: &Record) {
+        let Some(layer) = record.diff_id.filter(|_| self.apart(&before.layers).0.is_none()) else {
+            return;
+        };
         let mut steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
         for key in keys {
             let step = DoneStep {
@@ -155,6 +158,7 @@ impl Build<'_> {
 
     /// Directories of layers, top-most first.
     pub(super) fn lower(&self, layers: &[Digest]) -> Result<Vec<PathBuf>, BuildError> {
+        let (host, layers) = self.apart(layers);
         let mut directories = Vec::with_capacity(layers.len());
         for diff_id in layers.iter().rev() {
             let layer = self
@@ -167,6 +171,7 @@ impl Build<'_> {
                 directories.push(layer.directory);
             }
         }
+        directories.extend(host.into_iter().flat_map(|host| host.lower.iter().cloned()));
         Ok(directories)
     }
 
@@ -209,13 +214,13 @@ impl Build<'_> {
                         ignore: Some(ignore),
                     });
                 }
-                Some(Named::Image(image)) => image.diff_ids,
+                Some(Named::Image(image)) => self.layers_of(&image)?,
                 Some(Named::Nothing) => Vec::new(),
+                Some(Named::Host) => vec![self.host()?.identity],
+                None if name == HOST => vec![self.host()?.identity],
                 None => {
                     let image = self.image(name, &self.platform());
-                    image
-                        .map_err(|why| self.perhaps_a_stage(name, stage, why))?
-                        .diff_ids
+                    self.layers_of(&image.map_err(|why| self.perhaps_a_stage(name, stage, why))?)?
                 }
             }
         };

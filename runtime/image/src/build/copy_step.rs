@@ -105,7 +105,7 @@ pub(super) fn copy(
         ..Manner::default()
     };
     let key = words.key(&state.layers, copy, is_add, keep_owner);
-    let quick = from.layers.as_ref().map(|layers| {
+    let quick = build.telling(&from).map(|layers| {
         let mut key = key.clone();
         key.layers(layers);
         key.list(&copy.sources);

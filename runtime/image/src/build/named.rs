@@ -10,6 +10,7 @@ use super::copy::Copying;
 use super::destination::Destination;
 use super::ignore::PatternList;
 use super::material::Material;
+use super::on_host::HOST;
 use super::overlay::Tree;
 use super::remote::Sources;
 use super::request::{BuildError, NamedContext};
@@ -24,6 +25,8 @@ pub(super) enum Named {
     Directory(PathBuf, PatternList),
     /// An image.
     Image(Box<Image>),
+    /// `docker-image://@host`
+    Host,
     /// `docker-image://scratch`
     Nothing,
 }
@@ -44,6 +47,7 @@ impl Build<'_> {
                 Named::Directory(fetched.directory, PatternList::default())
             }
             NamedContext::Image(image) if image.eq_ignore_ascii_case("scratch") => Named::Nothing,
+            NamedContext::Image(image) if image == HOST => Named::Host,
             NamedContext::Image(image) => {
                 Named::Image(Box::new(self.image(image, &self.platform()).map_err(said)?))
             }
@@ -57,9 +61,14 @@ impl Build<'_> {
     }
 
     /// A stage that is the context so far: a directory is one layer of its files.
-    pub(super) fn named_as_base(&self, named: Named, line: usize) -> Result<StageState, BuildError> {
+    pub(super) fn named_as_base(&self, index: usize, named: Named) -> Result<StageState, BuildError> {
+        let line = self.stages.stages[index].line;
         let (path, ignore) = match named {
-            Named::Image(image) => return self.image_as_base(&image),
+            Named::Image(image) => return self.image_as_base(index, &image),
+            Named::Host => {
+                let base = self.host_as_base(index, self.platform());
+                return base.map_err(|why| at_line(self.request, line, why));
+            }
             Named::Nothing => return Ok(StageState::nothing(self.platform())),
             Named::Directory(path, ignore) => (path, ignore),
         };

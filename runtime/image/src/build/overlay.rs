@@ -26,11 +26,12 @@ impl Tree {
         }
     }
 
-    /// Layers (top-most first) to read from; without any it is empty.
+    /// Layers (top-most first) to read from; without any it is empty. Those that end in a directory of marks and `/` stand on the host.
     pub(crate) fn readable(lower: &[PathBuf]) -> io::Result<Self> {
         match lower {
             [] => mounted("tmpfs", &[]).map(Self),
             [single] => Ok(Self(open_directory(single)?)),
+            [.., root] if root == Path::new("/") => rcompose_container::host_base::tree(lower).map(Self),
             several => mounted("overlay", several).map(Self),
         }
     }

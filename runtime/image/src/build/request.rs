@@ -39,8 +39,8 @@ pub struct BuildRequest {
     pub no_cache: bool,
     /// The same for the stages of these names only.
     pub no_cache_filter: Vec<String>,
-    /// Put the steps of the result on record in its configuration, for builds elsewhere.
-    pub inline_cache: bool,
+    /// Where the steps are kept for builds elsewhere.
+    pub steps_kept: StepsKept,
     /// Seconds since 1970: the time of the image, and the latest time of a file in its layers (reproducible-builds.org,
     /// `SOURCE_DATE_EPOCH`); none is now.
     pub source_date_epoch: Option<i64>,
@@ -66,6 +66,18 @@ pub struct BuildRequest {
     pub ssh: SshSources,
     /// What is to be attested of the image.
     pub attestations: AttestationRequest,
+}
+
+/// Where the steps of a build are kept for builds elsewhere.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StepsKept {
+    /// Nowhere.
+    #[default]
+    Here,
+    /// In caches that whoever asked for the build fills.
+    InCaches,
+    /// In the image's configuration, those of the result; perhaps in caches, too.
+    InImage,
 }
 
 /// What is to be attested of an image.

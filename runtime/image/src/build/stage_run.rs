@@ -8,6 +8,7 @@ use super::cached_layer::At;
 use super::dockerfile::{Instruction, Located, parse_trigger};
 use super::expand::expand;
 use super::named::Named;
+use super::on_host::HOST;
 use super::request::{BuildError, BuildEvent};
 use super::stage_state::StageState;
 use super::substitute::substitute;
@@ -25,7 +26,7 @@ impl Build<'_> {
         if self.replaces(stage.from.name.as_deref()) {
             let failed = |message: String| at_line(self.request, stage.line, message);
             let named = self.named(&name).map_err(failed)?;
-            return self.named_as_base(named.unwrap_or(Named::Nothing), stage.line);
+            return self.named_as_base(index, named.unwrap_or(Named::Nothing));
         }
         let base = &self.bases[index];
         let number = self.next_number();
@@ -106,15 +107,20 @@ impl Build<'_> {
             return Ok(StageState::nothing(platform));
         }
         match self.named(name).map_err(failed)? {
-            Some(named) => self.named_as_base(named, line),
-            None => self.image_as_base(&self.image(name, &platform).map_err(failed)?),
+            Some(named) => self.named_as_base(index, named),
+            None if name == HOST => self.host_as_base(index, platform).map_err(failed),
+            None => self.image_as_base(index, &self.image(name, &platform).map_err(failed)?),
         }
     }
 
     /// A stage that is an image so far.
-    pub(super) fn image_as_base(&self, image: &Image) -> Result<StageState, BuildError> {
+    pub(super) fn image_as_base(&self, index: usize, image: &Image) -> Result<StageState, BuildError> {
+        let failed = |message: String| at_line(self.request, self.stages.stages[index].line, message);
         let document = self.store.document(&image.id)?;
-        Ok(StageState::new(image.diff_ids.clone(), document))
+        if image.host.is_some() {
+            self.refuse_to_tell(index).map_err(failed)?;
+        }
+        Ok(StageState::new(self.layers_of(image).map_err(failed)?, document))
     }
 
     fn step(&self, state: &mut StageState, at: At<'_>) -> Result<(), BuildError> {

@@ -4,10 +4,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::on_host::HostBase;
+
 /// A command to run on top of layers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunStep {
-    /// Layers, top-most first; may be empty (`FROM scratch`).
+    /// Layers, top-most first; may be empty (`FROM scratch`). At the end [`HostBase::lower`], if they stand on the host.
     pub lower: Vec<PathBuf>,
     /// An empty directory that receives what the command changes.
     pub upper: PathBuf,
@@ -72,7 +74,7 @@ pub enum StepNetwork {
     Host,
 }
 
-/// Runs commands.
+/// Runs commands, and knows the host.
 pub trait StepRunner: Sync {
     /// Runs the step to its end, handing on what it prints (standard error: `true`). Returns its exit code; an error says why it could not run.
     /// Once `stopped` says so (it is asked many times a second) the command is killed.
@@ -85,4 +87,7 @@ pub trait StepRunner: Sync {
 
     /// No further step comes: takes away what the steps left, while the image is recorded.
     fn clear(&self);
+
+    /// What `FROM @host` starts from; its directories are there as long as the runner is. An error says why this host is no base.
+    fn host(&self) -> Result<HostBase, String>;
 }

@@ -10,6 +10,8 @@ use crate::image::Image;
 use crate::platform::Platform;
 use crate::store::ImageStore;
 
+mod host;
+
 struct Bench {
     root: tempfile::TempDir,
     store: ImageStore,
@@ -46,6 +48,16 @@ impl StepRunner for Bench {
         fs::write(step.upper.join("ran"), command).expect("write");
         Ok(0)
     }
+
+    /// The host of these tests: its files and what is known of them are the test's.
+    fn host(&self) -> Result<HostBase, String> {
+        let directory = self.root.path().join("host");
+        let known = fs::read(directory.join("known")).map_err(|_| "this host is no base".to_owned())?;
+        Ok(HostBase {
+            identity: crate::Digest::of(&known),
+            lower: vec![directory],
+        })
+    }
 }
 
 impl Bench {
@@ -75,6 +87,15 @@ impl Bench {
         dockerfile: &str,
         change: impl FnOnce(&mut BuildRequest),
     ) -> (Result<Image, BuildError>, usize) {
+        let (built, cached) = self.build_whole(dockerfile, change);
+        (built.map(|built| built.image), cached)
+    }
+
+    fn build_whole(
+        &self,
+        dockerfile: &str,
+        change: impl FnOnce(&mut BuildRequest),
+    ) -> (Result<Built, BuildError>, usize) {
         let mut request = BuildRequest {
             context: self.root.path().join("context"),
             dockerfile: dockerfile.to_owned(),
@@ -86,7 +107,10 @@ impl Bench {
         let events = |event: BuildEvent| {
             *cached.lock().expect("lock") += usize::from(matches!(event, BuildEvent::Cached { .. }));
         };
-        let find = |name: &str, _: &Platform| Err::<Image, _>(format!("no image {name}"));
+        let find = |name: &str, _: &Platform| {
+            let found = self.store.find(name).map_err(|error| error.to_string())?;
+            found.ok_or_else(|| format!("no image {name}"))
+        };
         let result = build(
             &self.store,
             &request,
@@ -96,10 +120,7 @@ impl Bench {
             &events,
             &AtomicBool::new(false),
         );
-        (
-            result.map(|built| built.image),
-            cached.into_inner().expect("lock"),
-        )
+        (result, cached.into_inner().expect("lock"))
     }
 
     fn build(&self, dockerfile: &str) -> Image {

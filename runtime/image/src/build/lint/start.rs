@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::variable::names_in;
 use super::{Checked, Found, PREDEFINED, global_arguments, nearest};
+use crate::build::HOST;
 use crate::build::dockerfile::{From, Instruction, Located};
 use crate::build::expand::expand;
 use crate::platform::Platform;
@@ -46,7 +47,7 @@ pub(super) fn check(checked: &Checked<'_>, found: &mut Found) {
         }
         platform(checked, located, from, escape, found);
         let base = expand(&from.image, escape, &|name| defaults.get(name).cloned());
-        if base.is_ok_and(|base| base.parse::<Reference>().is_err()) {
+        if base.is_ok_and(|base| base != HOST && base.parse::<Reference>().is_err()) {
             let message = format!(
                 "without build arguments `{}` is no image name; give its ARG a default",
                 from.image

@@ -68,6 +68,7 @@ const CASES: &[Case] = &[
         "ARG VERSION=test\nFROM busybox:$VERSON\n",
         &[("InvalidDefaultArgInFrom", 2), ("UndefinedArgInFrom", 2)],
     ),
+    ("FROM @host\n", &[]),
     ("ARG IMG\nFROM $IMG\n", &[("InvalidDefaultArgInFrom", 2)]),
     ("ARG IMG=\nFROM ${IMG:-busybox:test}\n", &[]),
     ("FROM ${IMG:-busybox:test}\n", &[("UndefinedArgInFrom", 1)]),
