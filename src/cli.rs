@@ -96,6 +96,8 @@ pub enum Command {
     Attach(commands::attach::Args),
     /// Build or rebuild services
     Build(commands::build::Args),
+    /// Show what builds keep for later ones, and remove it
+    Builder(commands::builder::Args),
     /// Say everything there is to say about the compose file, without running it
     Check(commands::check::Args),
     /// Make an image of what a service's container has become

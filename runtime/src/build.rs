@@ -64,6 +64,8 @@ pub struct BuildRunner<'runtime> {
 impl LocalRuntime {
     /// What runs the steps of a build on this host.
     pub fn build_runner(&self) -> BuildRunner<'_> {
+        // What cannot be ended now is ended by the next build.
+        let _in_the_way = self.end_killed_builds();
         BuildRunner {
             runtime: self,
             ended: Mutex::new(Vec::new()),
@@ -72,17 +74,43 @@ impl LocalRuntime {
             used: AtomicBool::new(false),
         }
     }
+
+    /// Ends the commands that killed builds left running, when no build goes on: nobody waits for them.
+    pub fn end_killed_builds(&self) -> Result<(), RuntimeError> {
+        let (lock, path) = lock_file(self)?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(()),
+            Err(error) => return Err(root::failed("lock", &path)(error)),
+        }
+        let left = self.containers(PROJECT)?;
+        let ids: Vec<String> = left.into_iter().map(|container| container.id).collect();
+        for id in &ids {
+            self.stop(id, &at_once())?;
+        }
+        if !ids.is_empty() {
+            self.unwire(&ids)?;
+        }
+        for id in &ids {
+            self.remove_container(id, true)?;
+        }
+        Ok(())
+    }
 }
 
 /// Waits while the last of other builds removes the network (milliseconds).
 fn lock(runtime: &LocalRuntime) -> Result<File, RuntimeError> {
+    let (file, path) = lock_file(runtime)?;
+    flock(&file, FlockOperation::LockShared).map_err(root::failed("lock", &path))?;
+    Ok(file)
+}
+
+fn lock_file(runtime: &LocalRuntime) -> Result<(File, PathBuf), RuntimeError> {
     root::directory(runtime.roots.run(), 0o711)?;
     let path = runtime.roots.run().join("build.lock");
     let mut options = File::options();
     let file = options.create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(root::failed("open", &path))?;
-    flock(&file, FlockOperation::LockShared).map_err(root::failed("lock", &path))?;
-    Ok(file)
+    Ok((file.map_err(root::failed("open", &path))?, path))
 }
 
 impl Drop for BuildRunner<'_> {

@@ -1,16 +1,15 @@
 //! In: ids of containers, names of volumes. Out: what they take of the disk, and the directories a container's files are in.
 //! **Invariant:** nothing is changed, and no link or mount is followed.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rcompose_image::store::tree_size;
 
 use crate::atomic;
 use crate::container::read_spec;
+use crate::image::image_error;
 use crate::local::LocalRuntime;
-use crate::root::{self, failed};
+use crate::root;
 use crate::runtime::{Runtime as _, RuntimeError};
 use crate::state::VolumeState;
 use crate::volume::{FILE, VolumeRecord, volumes_of};
@@ -56,7 +55,7 @@ impl LocalRuntime {
 
     /// Bytes in the files that a container changed or added.
     pub fn container_size(&self, id: &str) -> Result<u64, RuntimeError> {
-        tree_size(&self.container_files(id)?.upper)
+        tree_size(&self.container_files(id)?.upper).map_err(image_error)
     }
 
     /// Volumes of all projects, by name.
@@ -75,63 +74,11 @@ impl LocalRuntime {
             volumes.push(VolumeUsage {
                 anonymous: record.anonymous,
                 users: located.iter().filter(mounts).count(),
-                size: tree_size(Path::new(&volume.mountpoint))?,
+                size: tree_size(Path::new(&volume.mountpoint)).map_err(image_error)?,
                 volume,
             });
         }
         volumes.sort_by(|one, other| one.volume.request.name.cmp(&other.volume.request.name));
         Ok(volumes)
-    }
-}
-
-/// Bytes of all regular files below `root`, each counted once however many names it has.
-fn tree_size(root: &Path) -> Result<u64, RuntimeError> {
-    let absent = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
-    let device = match fs::symlink_metadata(root) {
-        Ok(status) => status.dev(),
-        Err(error) if absent(&error) => return Ok(0),
-        Err(error) => return Err(failed("look at", root)(error)),
-    };
-    let (mut size, mut seen) = (0_u64, BTreeSet::new());
-    let mut pending = vec![root.to_owned()];
-    while let Some(directory) = pending.pop() {
-        let entries = match fs::read_dir(&directory) {
-            Ok(entries) => entries,
-            // Containers go on working while they are measured.
-            Err(error) if absent(&error) => continue,
-            Err(error) => return Err(failed("list", &directory)(error)),
-        };
-        for entry in entries {
-            let entry = entry.map_err(failed("list", &directory))?;
-            let Ok(status) = entry.metadata() else { continue };
-            if status.dev() != device {
-                continue;
-            }
-            if status.is_dir() {
-                pending.push(entry.path());
-            } else if status.is_file() && (status.nlink() == 1 || seen.insert(status.ino())) {
-                size += status.len();
-            }
-        }
-    }
-    Ok(size)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_counts_once_and_links_not_at_all() {
-        let root = std::env::temp_dir().join(format!("rcompose-usage-{}", std::process::id()));
-        let root = root.as_path();
-        fs::create_dir_all(root.join("d")).unwrap();
-        fs::write(root.join("a"), "12345").unwrap();
-        fs::hard_link(root.join("a"), root.join("d/b")).unwrap();
-        fs::write(root.join("d/c"), "123").unwrap();
-        std::os::unix::fs::symlink("/", root.join("d/host")).unwrap();
-        assert_eq!(tree_size(root).unwrap(), 8);
-        assert_eq!(tree_size(&root.join("absent")).unwrap(), 0);
-        fs::remove_dir_all(root).unwrap();
     }
 }

@@ -2,7 +2,7 @@
 
 use super::project::LoadedProject;
 use super::push::names_to_push;
-use super::{BuildOptions, Context, StoreImages, build_arguments, service_names};
+use super::{BuildOptions, Context, StoreImages, build_arguments, builder, service_names};
 use crate::engine::lower::image_name;
 use crate::error::CliError;
 use crate::graph::Graph;
@@ -200,20 +200,12 @@ fn memory(text: &str) -> Result<u64, CliError> {
 }
 
 fn refuse(args: &Args) -> Result<(), CliError> {
-    let refused = [
-        (
-            args.builder.as_deref().is_some_and(|name| name != "default"),
-            "--builder",
-            "rcompose builds by itself, without buildx: leave it out, or write `default`",
-        ),
-        (
-            args.no_rm,
+    builder::check(args.builder.as_deref())?;
+    if args.no_rm {
+        return Err(CliError::unsupported_flag(
             "--no-rm",
             "nothing intermediate is kept but cached layers",
-        ),
-    ];
-    match refused.into_iter().find(|(given, _, _)| *given) {
-        Some((_, flag, why)) => Err(CliError::unsupported_flag(flag, why)),
-        None => Ok(()),
+        ));
     }
+    Ok(())
 }

@@ -16,7 +16,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use rcompose_runtime::image_store::build::cache::BuildCache;
-use rcompose_runtime::image_store::{Image, ImageStore, Platform, Reference, Removal};
+use rcompose_runtime::image_store::{Collected, Image, ImageStore, Platform, Reference, Removal};
 
 use super::Context;
 use crate::error::CliError;
@@ -174,11 +174,11 @@ pub(super) fn story(removal: &Removal) -> String {
     untagged.chain(deleted).collect()
 }
 
-/// Removes layers that nobody needs; bytes freed.
-pub(super) fn collect(context: &Context, store: &ImageStore) -> Result<u64, CliError> {
+/// Removes layers that nobody needs.
+pub(super) fn collect(context: &Context, store: &ImageStore) -> Result<Collected, CliError> {
     let mut kept: BTreeSet<PathBuf> = context.runtime()?.layers_in_use()?;
     kept.extend(BuildCache::of(store).layer_directories());
-    Ok(store.collect(&kept)?.bytes)
+    Ok(store.collect(&kept)?)
 }
 
 fn tag(context: &Context, args: &TagArgs) -> Result<(), CliError> {

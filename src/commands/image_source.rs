@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use rcompose_runtime::LocalRuntime;
 use rcompose_runtime::image_store::build::cache::BuildCache;
 use rcompose_runtime::image_store::build::remote::{RemoteAccess, Sources};
-use rcompose_runtime::image_store::build::{BuildError, BuildRequest, build, environment_of};
+use rcompose_runtime::image_store::build::{BuildError, BuildRequest, RunningBuild, build, environment_of};
 use rcompose_runtime::image_store::{
     Configuration, Image, ImageError as StoreError, ImageStore, Platform, Proxies, PullEvent, PullPhase,
     PushEvent, PushPhase, Pushed, Reference, pull, push,
@@ -197,20 +197,8 @@ impl<'a> StoreImages<'a> {
         }
         Ok(())
     }
-}
 
-impl ImageSource for StoreImages<'_> {
-    fn pull(
-        &self,
-        reference: &str,
-        platform: Option<&str>,
-        events: &dyn Events,
-        cancel: &AtomicBool,
-    ) -> Result<(), ImageError> {
-        self.fetch(reference, platform, events, cancel).map(drop)
-    }
-
-    fn build(
+    fn build_image(
         &self,
         service: &ServiceName,
         reference: &str,
@@ -219,7 +207,7 @@ impl ImageSource for StoreImages<'_> {
     ) -> Result<(), ImageError> {
         let (files, _, section) = self.buildable(service)?;
         let store = self.store()?;
-        let _lease = store.lease()?;
+        let _running = RunningBuild::begin(store)?;
         let request = self.build_request_of(service, cancel)?;
         let always = section.pull || self.options.pull;
         let find = |name: &str, platform: &Platform| -> Result<Image, String> {
@@ -284,6 +272,58 @@ impl ImageSource for StoreImages<'_> {
         caches.export(&built.steps, &section.cache_to, &warn)
     }
 
+    /// Brings what builds keep below the limits of the configuration, used longest ago first.
+    fn make_room(&self) -> Result<(), ImageError> {
+        let room = self.configuration()?.build_room;
+        if room.is_limited() {
+            BuildCache::of(self.store()?).prune(&room, &|_| true)?;
+            self.collect()?;
+        }
+        Ok(())
+    }
+
+    /// Removes layers that nobody needs; where a build goes on, the next collection does.
+    fn collect(&self) -> Result<(), ImageError> {
+        let store = self.store()?;
+        let mut kept: BTreeSet<PathBuf> = self.runtime()?.layers_in_use()?;
+        kept.extend(BuildCache::of(store).layer_directories());
+        store.collect(&kept)?;
+        Ok(())
+    }
+}
+
+impl ImageSource for StoreImages<'_> {
+    fn pull(
+        &self,
+        reference: &str,
+        platform: Option<&str>,
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<(), ImageError> {
+        self.fetch(reference, platform, events, cancel).map(drop)
+    }
+
+    fn build(
+        &self,
+        service: &ServiceName,
+        reference: &str,
+        events: &dyn Events,
+        cancel: &AtomicBool,
+    ) -> Result<(), ImageError> {
+        self.build_image(service, reference, events, cancel)?;
+        // The image is there: what cannot be removed now is only told.
+        if let Err(error) = self.make_room() {
+            events.emit(Event::Warning {
+                message: format!(
+                    "what builds keep could not be brought below its limit: {}",
+                    chain(&*error)
+                ),
+                help: None,
+            });
+        }
+        Ok(())
+    }
+
     fn push(&self, reference: &str, events: &dyn Events, cancel: &AtomicBool) -> Result<(), ImageError> {
         self.send(reference, events, cancel).map(drop)
     }
@@ -296,10 +336,7 @@ impl ImageSource for StoreImages<'_> {
             Err(StoreError::NoSuchImage { .. }) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
-        let mut kept: BTreeSet<PathBuf> = runtime.layers_in_use()?;
-        kept.extend(BuildCache::of(store).layer_directories());
-        store.collect(&kept)?;
-        Ok(())
+        self.collect()
     }
 
     fn age(&self, reference: &str) -> Option<Duration> {

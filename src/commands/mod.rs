@@ -22,6 +22,7 @@ mod work;
 
 pub mod attach;
 pub mod build;
+pub mod builder;
 pub mod check;
 pub mod commit;
 pub mod config;
@@ -115,6 +116,7 @@ fn run(cli: Cli) -> Result<(), CliError> {
     match command {
         Command::Attach(args) => attach::run(&context, &args),
         Command::Build(args) => build::run(&context, &args),
+        Command::Builder(args) => builder::run(&context, &args),
         Command::Check(args) => check::run(&context, &args),
         Command::Commit(args) => commit::run(&context, &args),
         Command::Config(args) => config::run(&context, &args),

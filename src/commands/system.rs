@@ -19,7 +19,7 @@ pub struct Args {
 pub enum Command {
     /// Show what rcompose takes of the disk
     Df(df::Args),
-    /// Remove stopped containers, unused networks, images without a name and steps of builds
+    /// Remove stopped containers, unused networks, images without a name and what builds keep
     Prune(prune::Args),
 }
 

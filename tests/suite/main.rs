@@ -6,6 +6,8 @@ mod attestations;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod builder;
+#[cfg(test)]
 mod builds;
 #[cfg(test)]
 mod check;
@@ -42,6 +44,8 @@ mod one_off;
 mod operate;
 #[cfg(test)]
 mod plan;
+#[cfg(test)]
+mod pulls;
 #[cfg(test)]
 mod pushes;
 #[cfg(test)]

@@ -16,14 +16,14 @@ use crate::host::{Host, Ran, eventually, run};
 type Answer = (u16, Vec<(&'static str, String)>, Vec<u8>);
 
 /// A web server on loopback that serves what it is given and remembers what it was asked.
-struct Web {
-    address: String,
+pub(crate) struct Web {
+    pub(crate) address: String,
     files: Arc<Mutex<BTreeMap<String, Answer>>>,
     asked: Arc<Mutex<Vec<String>>>,
 }
 
 impl Web {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("listener");
         let web = Self {
             address: format!("http://{}", listener.local_addr().expect("address")),
@@ -39,7 +39,7 @@ impl Web {
         web
     }
 
-    fn serve(&self, path: &str, headers: &[(&'static str, &str)], body: &[u8]) {
+    pub(crate) fn serve(&self, path: &str, headers: &[(&'static str, &str)], body: &[u8]) {
         self.answer(path, 200, headers, body);
     }
 
@@ -136,7 +136,7 @@ fn git(directory: &Path, words: &str) -> String {
 }
 
 /// A repository `repo` in the working directory with these files; returns its commit.
-fn repository(host: &Host, name: &str, files: &[(&str, &str)]) -> String {
+pub(crate) fn repository(host: &Host, name: &str, files: &[(&str, &str)]) -> String {
     let root = host.work().join(name);
     for (path, text) in files {
         host.write(&format!("{name}/{path}"), text);

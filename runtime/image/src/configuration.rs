@@ -1,4 +1,4 @@
-//! `config.toml` files in, the rules for reaching each registry out.
+//! `config.toml` files in; out: the rules for reaching each registry, and how much of the disk what builds keep may take.
 //! **Invariant:** nothing a file says is ignored: an unknown key or a wrong type is an error with its line.
 
 use std::collections::BTreeMap;
@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use toml_edit::{Document, Item, TableLike};
 
+use crate::build::Room;
+use crate::byte_size;
 use crate::reference::DOCKER_HUB;
 use crate::registry::Proxies;
 
 const KEYS: [&str; 4] = ["plain-http", "mirrors", "ca-file", "token-servers"];
+const BUILD_KEYS: [&str; 3] = ["reserved-space", "max-used-space", "min-free-space"];
 
 /// Why a configuration file is not usable.
 #[derive(Debug, Error)]
@@ -40,7 +43,7 @@ pub enum ConfigurationError {
     },
 }
 
-/// How to reach registries.
+/// How to reach registries, and what builds may keep.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Configuration {
     /// By `HOST` or `HOST:PORT`, as in image names; `docker.io` for Docker Hub.
@@ -49,6 +52,15 @@ pub struct Configuration {
     pub docker_config: Option<PathBuf>,
     /// Proxies on the way to registries.
     pub proxies: Proxies,
+    /// `[build]`: what is kept of builds is brought below this after each.
+    pub build_room: Room,
+}
+
+/// What one file says.
+#[derive(Debug, Default)]
+struct Said {
+    registries: BTreeMap<String, RegistryConfiguration>,
+    build_room: Option<Room>,
 }
 
 /// How to reach one registry.
@@ -76,16 +88,19 @@ pub(crate) struct Endpoint {
 }
 
 impl Configuration {
-    /// Reads the files that exist, in order; a later file replaces what an earlier one says of the same registry.
+    /// Reads the files that exist, in order; a later file replaces what an earlier one says of the same registry, or of builds.
     pub fn load(paths: &[&Path], docker_config: Option<&Path>) -> Result<Self, ConfigurationError> {
         let mut configuration = Self {
-            registries: BTreeMap::new(),
             docker_config: docker_config.map(Path::to_owned),
-            proxies: Proxies::default(),
+            ..Self::default()
         };
         for path in paths {
             match fs::read_to_string(path) {
-                Ok(text) => configuration.registries.extend(parse(path, &text)?),
+                Ok(text) => {
+                    let said = parse(path, &text)?;
+                    configuration.registries.extend(said.registries);
+                    configuration.build_room = said.build_room.unwrap_or(configuration.build_room);
+                }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(source) => {
                     return Err(ConfigurationError::Read {
@@ -154,26 +169,35 @@ pub(crate) fn is_loopback(authority: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn parse(path: &Path, text: &str) -> Result<BTreeMap<String, RegistryConfiguration>, ConfigurationError> {
+fn parse(path: &Path, text: &str) -> Result<Said, ConfigurationError> {
     let reader = Reader { path, text };
     let document =
         Document::parse(text).map_err(|error| reader.invalid(error.span(), error.message().to_owned()))?;
-    let mut registries = BTreeMap::new();
+    let mut said = Said::default();
     for (key, item) in document.as_table() {
-        if key != "registries" {
-            return Err(reader.unknown(document.as_table(), key, &["registries"]));
-        }
-        let table = item
-            .as_table_like()
-            .ok_or_else(|| reader.expected(item, "registries", "a table for each registry"))?;
-        for (registry, item) in table.iter() {
-            let section = item
-                .as_table_like()
-                .ok_or_else(|| reader.expected(item, registry, "a table"))?;
-            registries.insert(registry.to_owned(), reader.registry(section)?);
+        match key {
+            "registries" => {
+                let table = item
+                    .as_table_like()
+                    .ok_or_else(|| reader.expected(item, key, "a table for each registry"))?;
+                for (registry, item) in table.iter() {
+                    let section = item
+                        .as_table_like()
+                        .ok_or_else(|| reader.expected(item, registry, "a table"))?;
+                    said.registries
+                        .insert(registry.to_owned(), reader.registry(section)?);
+                }
+            }
+            "build" => {
+                let section = item
+                    .as_table_like()
+                    .ok_or_else(|| reader.expected(item, key, "a table"))?;
+                said.build_room = Some(reader.build_room(section)?);
+            }
+            _ => return Err(reader.unknown(document.as_table(), key, &["registries", "build"])),
         }
     }
-    Ok(registries)
+    Ok(said)
 }
 
 struct Reader<'a> {
@@ -214,6 +238,24 @@ impl Reader<'_> {
             }
         }
         Ok(settings)
+    }
+
+    fn build_room(&self, section: &dyn TableLike) -> Result<Room, ConfigurationError> {
+        let mut room = Room::default();
+        for (key, item) in section.iter() {
+            let limit = match key {
+                "reserved-space" => &mut room.reserved,
+                "max-used-space" => &mut room.max_used,
+                "min-free-space" => &mut room.min_free,
+                _ => return Err(self.unknown(section, key, &BUILD_KEYS)),
+            };
+            let what = "a size such as \"20GB\"";
+            let text = item.as_str().ok_or_else(|| self.expected(item, key, what))?;
+            let bytes = byte_size::parse(text)
+                .ok_or_else(|| self.invalid(item.span(), format!("{key:?} must be {what}, not {text:?}")))?;
+            *limit = Some(bytes);
+        }
+        Ok(room)
     }
 
     fn texts(&self, item: &Item, key: &str) -> Result<Vec<String>, ConfigurationError> {
@@ -258,7 +300,7 @@ mod tests {
 
     fn read(text: &str) -> Result<Configuration, ConfigurationError> {
         Ok(Configuration {
-            registries: parse(Path::new("/c.toml"), text)?,
+            registries: parse(Path::new("/c.toml"), text)?.registries,
             ..Configuration::default()
         })
     }
@@ -313,7 +355,7 @@ mod tests {
             ),
             (
                 "[registry]\n",
-                "/c.toml:1: unknown key \"registry\": expected registries",
+                "/c.toml:1: unknown key \"registry\": expected registries, build",
             ),
             (
                 "[registries.\"a.b\"]\nplain-http = \"yes\"\n",
@@ -326,6 +368,18 @@ mod tests {
             (
                 "[registries.\"a.b\"]\nmirrors = [1]\n",
                 "/c.toml:2: \"mirrors\" must be a list of texts, not array",
+            ),
+            (
+                "[build]\n\nmax-used = \"1GB\"\n",
+                "/c.toml:3: unknown key \"max-used\": expected reserved-space, max-used-space, min-free-space",
+            ),
+            (
+                "[build]\nmax-used-space = 20\n",
+                "/c.toml:2: \"max-used-space\" must be a size such as \"20GB\", not integer",
+            ),
+            (
+                "[build]\nmin-free-space = \"much\"\n",
+                "/c.toml:2: \"min-free-space\" must be a size such as \"20GB\", not \"much\"",
             ),
             (
                 "registries = 1\n",
@@ -353,7 +407,20 @@ mod tests {
         .unwrap();
         fs::write(&other, "[registries.\"a.b\"]\nplain-http = false\n").unwrap();
         let absent = directory.path().join("3");
+        let rooms = [
+            "[build]\nmax-used-space = \"1GB\"\n",
+            "[build]\nreserved-space = \"1k\"\n",
+        ];
+        for (path, room) in [&one, &other].into_iter().zip(rooms) {
+            let text = fs::read_to_string(path).unwrap();
+            fs::write(path, format!("{room}{text}")).unwrap();
+        }
         let configuration = Configuration::load(&[&one, &other, &absent], None).unwrap();
+        let room = Room {
+            reserved: Some(1024),
+            ..Room::default()
+        };
+        assert_eq!(configuration.build_room, room);
         assert_eq!(configuration.registries["a.b"].plain_http, Some(false));
         assert_eq!(configuration.registries["c.d"].plain_http, Some(true));
         assert!(

@@ -2,9 +2,9 @@
 //! **Invariant:** whatever is found by its final name is complete: everything is made elsewhere and renamed into place,
 //! and what a power cut may have damaged counts as absent.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -22,6 +22,7 @@ use crate::reference::Reference;
 
 mod attestations;
 mod collect;
+mod layer_archive;
 mod layers;
 mod names;
 mod usage;
@@ -30,6 +31,7 @@ pub use collect::Collected;
 pub use layers::{Layer, PreparedLayer};
 pub(crate) use layers::{LayerBlob, LayerRecord};
 pub use names::Removal;
+pub use usage::tree_size;
 
 /// A directory of images, shared by any number of processes.
 #[derive(Debug, Clone)]
@@ -272,7 +274,7 @@ fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, ImageError> 
     }
 }
 
-fn write_json(path: &Path, value: &impl Serialize, durable: bool) -> Result<(), ImageError> {
+pub(crate) fn write_json(path: &Path, value: &impl Serialize, durable: bool) -> Result<(), ImageError> {
     let bytes = serde_json::to_vec(value).map_err(|source| ImageError::Record {
         path: path.to_owned(),
         source,
@@ -281,7 +283,7 @@ fn write_json(path: &Path, value: &impl Serialize, durable: bool) -> Result<(), 
 }
 
 /// A name no other thread or process uses now.
-fn unique(prefix: &str) -> String {
+pub(crate) fn unique(prefix: &str) -> String {
     static COUNTER: AtomicU64 = AtomicU64::new(0);
     // Process ids return; the time tells a left-over of an earlier process from ours.
     let time = SystemTime::now()
@@ -295,13 +297,18 @@ fn unique(prefix: &str) -> String {
     )
 }
 
-/// Readers see the old content or the new, never part of it; with `durable`, also after a power cut.
-fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<(), ImageError> {
+/// Readers see the old content or the new, never part of it; with `durable`, also after a power cut. Only its owner may read it.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<(), ImageError> {
     let failed = || ImageError::path("write", path);
     let temporary = path.with_file_name(unique(".new"));
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.set_permissions(Permissions::from_mode(0o600))?;
+    // Whatever has this name already was laid there by somebody else.
+    let mut file = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)
+        .map_err(failed())?;
+    let mut write = || {
         file.write_all(bytes)?;
         if durable {
             file.sync_data()?;

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use rcompose_runtime::image_store::build::BuildRequest;
 use rcompose_runtime::image_store::build::dockerfile;
 use rcompose_runtime::image_store::build::ignore::PatternList;
 use rcompose_runtime::image_store::build::lint::{Checked, lint};
+use rcompose_runtime::image_store::build::{BuildRequest, RunningBuild};
 
 use super::super::check::summary;
 use super::super::{Context, StoreImages};
@@ -22,6 +22,8 @@ pub(super) fn check(
     images: &StoreImages<'_>,
     services: &[&ServiceName],
 ) -> Result<(), CliError> {
+    // Contexts elsewhere are fetched, and stay until they are read.
+    let _running = RunningBuild::begin(context.runtime()?.images()?)?;
     let (mut sources, mut findings) = (SourceMap::new(), Diagnostics::new());
     let mut seen = BTreeSet::new();
     for service in services {

@@ -128,7 +128,7 @@ fn created(image: &Image) -> Timestamp {
 }
 
 /// An age before now, a time, a day, or seconds since 1970.
-fn moment(text: &str) -> Option<Timestamp> {
+pub(in crate::commands) fn moment(text: &str) -> Option<Timestamp> {
     if let Ok(seconds) = text.parse() {
         return Timestamp::from_second(seconds).ok();
     }

@@ -3,8 +3,9 @@
 
 use std::time::SystemTime;
 
-use rcompose_runtime::image_store::build::cache::{BuildCache, CacheEntry};
-use rcompose_runtime::image_store::{Digest, Image, ImageError, ImageStore};
+use rcompose_runtime::image_store::build::cache::BuildCache;
+use rcompose_runtime::image_store::build::{CacheRecord, RecordKind};
+use rcompose_runtime::image_store::{Digest, Image, ImageError};
 
 use super::filter::Filters;
 use super::{collect, story};
@@ -73,20 +74,21 @@ pub(in crate::commands) fn cap(text: &str) -> Result<u64, CliError> {
 /// Something that may go.
 enum Unused {
     Image(Box<Image>),
-    Step(CacheEntry),
+    Kept(Box<CacheRecord>),
 }
 
-/// Removes images without a container and the given steps of builds, those used longest ago first; with a cap only until all layers
-/// take no more. Bytes that were freed.
+/// Removes images without a container and the given records of builds, those used longest ago first; with a cap only until what is left
+/// takes no more: all layers, and whatever else builds keep where records are given. Bytes that were freed.
 pub(in crate::commands) fn remove_unused(
     context: &Context,
     filters: &Filters,
     all: bool,
-    steps: Option<Vec<CacheEntry>>,
+    kept: Option<Vec<CacheRecord>>,
     cap: Option<u64>,
 ) -> Result<u64, CliError> {
     let runtime = context.runtime()?;
     let store = runtime.images()?;
+    let cache = BuildCache::of(store);
     let used = runtime.images_in_use()?;
     let is_used = |id: &Digest| used.contains(&id.to_string());
     let mut unused: Vec<(SystemTime, Unused)> = Vec::new();
@@ -96,28 +98,49 @@ pub(in crate::commands) fn remove_unused(
             unused.push((store.last_used(&image.id)?, Unused::Image(Box::new(image))));
         }
     }
-    unused.extend(
-        steps
+    // What is no layer counts against the cap where it may go.
+    let mut beside_layers = 0;
+    if kept.is_some() {
+        let others = cache
+            .records()?
             .into_iter()
+            .filter(|record| record.kind != RecordKind::Step);
+        beside_layers = others.map(|record| record.size).sum();
+    }
+    unused.extend(
+        kept.into_iter()
             .flatten()
-            .map(|step| (step.last_used, Unused::Step(step))),
+            .map(|record| (record.last_used, Unused::Kept(Box::new(record)))),
     );
     unused.sort_by_key(|(last_used, _)| *last_used);
-    let mut freed = collect(context, store)?;
+    let mut freed = collect(context, store)?.bytes;
     for (_, unused) in unused {
         if let Some(cap) = cap
-            && store.usage()? <= cap
+            && store.usage()? + beside_layers <= cap
         {
             break;
         }
-        remove(store, unused, &is_used)?;
+        match unused {
+            Unused::Image(image) => match store.remove(&image.id.to_string(), true, &is_used) {
+                Ok(removal) => print::out(&story(&removal))?,
+                // Somebody else was first.
+                Err(ImageError::NoSuchImage { .. }) => {}
+                Err(error) => return Err(error.into()),
+            },
+            Unused::Kept(record) => {
+                if cache.remove(&record)? && record.kind != RecordKind::Step {
+                    beside_layers = beside_layers.saturating_sub(record.size);
+                    freed += record.size;
+                }
+            }
+        }
         if cap.is_some() {
-            freed += collect(context, store)?;
+            freed += collect(context, store)?.bytes;
         }
     }
-    freed += collect(context, store)?;
+    freed += collect(context, store)?.bytes;
     if let Some(cap) = cap {
-        let usage = store.usage()?;
+        let usage = store.usage()? + beside_layers;
         if usage > cap {
             print::err(&format!(
                 "warning: layers still take {}, more than {}: containers, or images and steps that were not to be removed, need them\n",
@@ -127,16 +150,4 @@ pub(in crate::commands) fn remove_unused(
         }
     }
     Ok(freed)
-}
-
-fn remove(store: &ImageStore, unused: Unused, is_used: &dyn Fn(&Digest) -> bool) -> Result<(), CliError> {
-    match unused {
-        Unused::Step(step) => Ok(BuildCache::of(store).forget(&step)?),
-        Unused::Image(image) => match store.remove(&image.id.to_string(), true, is_used) {
-            Ok(removal) => Ok(print::out(&story(&removal))?),
-            // Somebody else was first.
-            Err(ImageError::NoSuchImage { .. }) => Ok(()),
-            Err(error) => Err(error.into()),
-        },
-    }
 }

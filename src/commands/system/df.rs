@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use rcompose_runtime::image_store::build::cache::{BuildCache, CacheEntry};
+use rcompose_runtime::image_store::build::CacheRecord;
+use rcompose_runtime::image_store::build::cache::BuildCache;
 use rcompose_runtime::image_store::{Digest, Image, ImageStore, Reference};
 use rcompose_runtime::state::{ContainerState, Status};
 use rcompose_runtime::{Runtime as _, VolumeUsage};
@@ -23,7 +24,7 @@ pub struct Args {
     /// table, json, or a template such as {{.Type}}
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<String>,
-    /// Show every image, container, volume and step
+    /// Show every image, container and volume, and all that builds keep
     #[arg(short = 'v', long)]
     pub verbose: bool,
 }
@@ -35,7 +36,7 @@ struct Everything {
     layers: BTreeMap<Digest, u64>,
     containers: Vec<(ContainerState, u64)>,
     volumes: Vec<VolumeUsage>,
-    steps: Vec<(CacheEntry, u64, bool)>,
+    kept: Vec<CacheRecord>,
 }
 
 /// Shows it.
@@ -124,23 +125,12 @@ impl Everything {
                 containers.push((container, size));
             }
         }
-        let mut steps = Vec::new();
-        let mut counted = BTreeSet::new();
-        for step in BuildCache::of(store).entries()? {
-            let shared = step
-                .diff_id
-                .is_none_or(|diff_id| layers.contains_key(&diff_id) || !counted.insert(diff_id));
-            let size = step
-                .diff_id
-                .map_or(Ok(0), |diff_id| store.layer_usage(&diff_id))?;
-            steps.push((step, size, shared));
-        }
         Ok(Self {
             images,
             layers,
             containers,
             volumes: runtime.all_volumes()?,
-            steps,
+            kept: BuildCache::of(store).records()?,
         })
     }
 
@@ -158,12 +148,8 @@ impl Everything {
         let unneeded = self.layers.iter().filter(|(layer, _)| !needed.contains(layer));
         let down = self.containers.iter().filter(|(container, _)| !is_up(container));
         let unused = self.volumes.iter().filter(|volume| volume.users == 0);
-        let own = || {
-            self.steps
-                .iter()
-                .filter(|(_, _, shared)| !shared)
-                .map(|(_, size, _)| size)
-        };
+        // What an image has, too, is counted there.
+        let own = || self.kept.iter().filter(|record| !record.shared);
         [
             Row {
                 kind: "Images",
@@ -192,10 +178,13 @@ impl Everything {
             },
             Row {
                 kind: "Build Cache",
-                total: self.steps.len(),
-                active: 0,
-                size: own().sum(),
-                reclaimable: own().sum(),
+                total: self.kept.len(),
+                active: self.kept.iter().filter(|record| record.in_use).count(),
+                size: own().map(|record| record.size).sum(),
+                reclaimable: own()
+                    .filter(|record| !record.in_use)
+                    .map(|record| record.size)
+                    .sum(),
             },
         ]
     }
@@ -271,14 +260,16 @@ impl Everything {
                 age::size(volume.size),
             ]);
         }
-        let mut steps = Table::new(&["CACHE ID", "SIZE", "LAST USED", "SHARED"]);
-        for (step, size, shared) in &self.steps {
-            let since = step.last_used.elapsed().unwrap_or_default();
-            steps.row(vec![
-                step.key.chars().take(12).collect(),
-                age::size(*size),
+        let mut kept = Table::new(&["CACHE ID", "CACHE TYPE", "SIZE", "LAST USED", "SHARED", "IN USE"]);
+        for record in &self.kept {
+            let since = record.last_used.elapsed().unwrap_or_default();
+            kept.row(vec![
+                record.id.chars().take(12).collect(),
+                record.kind.name().to_owned(),
+                age::size(record.size),
                 format!("{} ago", age::words(since)),
-                shared.to_string(),
+                record.shared.to_string(),
+                record.in_use.to_string(),
             ]);
         }
         format!(
@@ -287,7 +278,7 @@ impl Everything {
             containers.render(),
             volumes.render(),
             age::size(self.rows()[3].size),
-            steps.render()
+            kept.render()
         )
     }
 
@@ -327,20 +318,22 @@ impl Everything {
                 "Size": age::size(volume.size),
             })
         };
-        let step = |(step, size, shared): &(CacheEntry, u64, bool)| {
+        let kept = |record: &CacheRecord| {
             json!({
-                "CacheType": "regular",
-                "CreatedAt": step.created,
-                "ID": step.key,
-                "Shared": shared.to_string(),
-                "Size": age::size(*size),
+                "CacheType": record.kind.name(),
+                "CreatedAt": record.created,
+                "Description": record.description,
+                "ID": record.id,
+                "InUse": record.in_use.to_string(),
+                "Shared": record.shared.to_string(),
+                "Size": age::size(record.size),
             })
         };
         json!({
             "Images": self.images.iter().map(image).collect::<Vec<_>>(),
             "Containers": self.containers.iter().map(container).collect::<Vec<_>>(),
             "Volumes": self.volumes.iter().map(volume).collect::<Vec<_>>(),
-            "BuildCache": self.steps.iter().map(step).collect::<Vec<_>>(),
+            "BuildCache": self.kept.iter().map(kept).collect::<Vec<_>>(),
         })
     }
 }

@@ -1,8 +1,9 @@
-//! In: `rcompose system prune`. Out: stopped containers, unused networks, images and steps of builds of all projects removed.
+//! In: `rcompose system prune`. Out: stopped containers, unused networks, images and what builds keep, of all projects, removed.
 //! **Invariant:** a project is changed only under its lock; what runs, and all it needs, stays.
 
 use jiff::Timestamp;
-use rcompose_runtime::image_store::build::cache::{BuildCache, CacheEntry};
+use rcompose_runtime::image_store::build::CacheRecord;
+use rcompose_runtime::image_store::build::cache::BuildCache;
 use rcompose_runtime::state::Status;
 use rcompose_runtime::{Runtime as _, RuntimeError};
 
@@ -24,7 +25,7 @@ pub struct Args {
     /// Do not ask
     #[arg(short = 'f', long)]
     pub force: bool,
-    /// Remove images and steps that were used longest ago, and only until all layers together take no more than this, such as 20GB
+    /// Remove images and what builds keep, used longest ago first, and only until what is left takes no more than this, such as 20GB
     #[arg(long, value_name = "BYTES", alias = "keep-storage")]
     pub max_used_space: Option<String>,
     /// Remove anonymous volumes that no container mounts, too
@@ -57,15 +58,16 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     } else {
         "all images without a name that no container uses"
     });
-    // Steps of builds have no labels.
-    let with_steps = filters == until_only;
-    if with_steps {
-        what.push("all steps kept of builds");
+    // What builds keep has no labels.
+    let with_kept = filters == until_only;
+    if with_kept {
+        what.push("all that builds keep for later ones");
     }
     let what = what.join(", ");
     if context.only_says(&format!("remove {what}")) || !confirm(args.force, &what)? {
         return Ok(());
     }
+    runtime.end_killed_builds()?;
     let mut freed = 0;
     for project in runtime.projects()? {
         freed += prune_project(context, &project, &filters)?;
@@ -81,17 +83,17 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
             }
         }
     }
-    let steps: Option<Vec<CacheEntry>> = if with_steps {
-        let steps = BuildCache::of(store).entries()?;
-        let fits = |step: &CacheEntry| {
-            let used = Timestamp::try_from(step.last_used).ok();
-            until_only.pass_other(&std::collections::BTreeMap::new(), used)
-        };
-        Some(steps.into_iter().filter(fits).collect())
+    let kept: Option<Vec<CacheRecord>> = if with_kept {
+        let mut kept = BuildCache::of(store).records()?;
+        kept.retain(|record| {
+            let used = Timestamp::try_from(record.last_used).ok();
+            !record.in_use && until_only.pass_other(&std::collections::BTreeMap::new(), used)
+        });
+        Some(kept)
     } else {
         None
     };
-    freed += remove_unused(context, &filters, args.all, steps, cap)?;
+    freed += remove_unused(context, &filters, args.all, kept, cap)?;
     print::out(&format!("Total reclaimed space: {}\n", age::size(freed)))?;
     Ok(())
 }

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-
-use sha2::{Digest as _, Sha256};
 
 use super::describe::{Described, describe};
 use super::members::Members;
 use crate::compression::is_compressed;
 use crate::digest::Digest;
 use crate::error::ImageError;
+use crate::hashing_writer::HashingWriter;
 use crate::image::Image;
 use crate::image_config::ImageDocument;
 use crate::platform::Platform;
@@ -221,11 +220,7 @@ fn load_layer(store: &ImageStore, path: &Path, member: &str, expected: &Digest) 
 
 /// Writes an archive as it is, if it is compressed, else as zstd, and hashes what it writes.
 fn keep(mut archive: File, output: File) -> io::Result<LayerBlob> {
-    let mut output = HashingWriter {
-        output,
-        hash: Sha256::new(),
-        count: 0,
-    };
+    let mut output = HashingWriter::new(output, u64::MAX);
     if is_compressed(&mut archive)? {
         io::copy(&mut archive, &mut output)?;
     } else {
@@ -233,27 +228,6 @@ fn keep(mut archive: File, output: File) -> io::Result<LayerBlob> {
         io::copy(&mut archive, &mut encoder)?;
         output = encoder.finish()?;
     }
-    Ok(LayerBlob {
-        digest: output.hash.into(),
-        size: output.count,
-    })
-}
-
-struct HashingWriter {
-    output: File,
-    hash: Sha256,
-    count: u64,
-}
-
-impl Write for HashingWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.output.write(bytes)?;
-        self.hash.update(&bytes[..count]);
-        self.count += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.output.flush()
-    }
+    let (_, digest, size) = output.finish();
+    Ok(LayerBlob { digest, size })
 }

@@ -3,19 +3,13 @@
 //! **Invariant:** what is written has the digests under which it is written; a layer changed on disk is an error.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
-
-use sha2::{Digest as _, Sha256};
+use std::io::Write;
 
 use super::output::Output;
 use super::{CONTAINERD_NAME, DockerManifest, Format, LayerSource, OCI_LAYOUT, OCI_REF_NAME, blob_name};
-use crate::compression::decompress;
 use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::image::Image;
-use crate::layer_tar::write_layer_tar;
 use crate::manifest::{Descriptor, Index, Manifest, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST};
 use crate::platform::Platform;
 use crate::reference::Reference;
@@ -199,7 +193,7 @@ impl Archive<'_, '_> {
         Ok(digest)
     }
 
-    /// Writes the uncompressed archive of a layer: from the blob it came as, or made again from its directory.
+    /// Writes the uncompressed archive of a layer.
     fn layer(&mut self, store: &ImageStore, diff_id: &Digest) -> Result<u64, ImageError> {
         let record = store
             .layer_record(diff_id)?
@@ -207,59 +201,10 @@ impl Archive<'_, '_> {
         if !self.written.insert(*diff_id) {
             return Ok(record.size);
         }
-        let mut content = |output: &mut dyn Write| -> Result<(), ImageError> {
-            let mut writer = Hashed {
-                output,
-                hash: Sha256::new(),
-                left: record.size,
-            };
-            if let Some(blob) = &record.blob {
-                let path = store.blob_path(&blob.digest);
-                let file = File::open(&path).map_err(ImageError::path("open", &path))?;
-                let plain = decompress(file).map_err(ImageError::path("read", &path))?;
-                io::copy(&mut plain.take(record.size.saturating_add(1)), &mut writer)
-                    .map_err(|source| ImageError::Write { source })?;
-            } else {
-                let path = store.layer_directory(diff_id);
-                let directory = File::open(&path).map_err(ImageError::path("open", &path))?;
-                write_layer_tar(directory.as_fd(), &mut writer)?;
-            }
-            let (actual, left) = (Digest::from(writer.hash), writer.left);
-            if actual == *diff_id && left == 0 {
-                return Ok(());
-            }
-            Err(ImageError::WrongDigest {
-                what: "layer on disk".to_owned(),
-                expected: *diff_id,
-                actual,
-            })
-        };
+        let mut content = |output: &mut dyn Write| store.write_layer(&record, output);
         self.output
             .large(&blob_name(diff_id), record.size, &mut content)?;
         Ok(record.size)
-    }
-}
-
-/// Passes a layer's bytes on, hashed, and not more of them than were announced.
-struct Hashed<'a> {
-    output: &'a mut dyn Write,
-    hash: Sha256,
-    left: u64,
-}
-
-impl Write for Hashed<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.left = self
-            .left
-            .checked_sub(bytes.len() as u64)
-            .ok_or_else(|| io::Error::other("the layer on disk has grown"))?;
-        self.output.write_all(bytes)?;
-        self.hash.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }
 

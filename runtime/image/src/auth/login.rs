@@ -2,9 +2,9 @@
 //! **Invariant:** touches only the file it is given; what it does not know in there stays as it is, and the file is replaced
 //! at once, readable by its owner alone.
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs;
+use std::io::ErrorKind;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::{AuthError, helper};
 use crate::configuration::authority;
 use crate::reference::DOCKER_HUB;
+use crate::store::write_atomically;
 
 /// The key of Docker Hub's login.
 const HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -187,32 +188,20 @@ fn read(path: &Path) -> Result<Map<String, Value>, AuthError> {
 
 /// Replaces the file, the one behind a link where it is a link.
 fn write(path: &Path, config: &Map<String, Value>) -> Result<(), AuthError> {
-    let replace = || {
-        let mut bytes = Vec::new();
-        let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
-        let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
-        serde::Serialize::serialize(config, &mut serializer)?;
-        let path = match fs::canonicalize(path) {
-            Ok(real) => real,
-            Err(_) => path.to_owned(),
-        };
-        if let Some(directory) = path.parent() {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(directory)?;
-        }
-        let mut temporary = path.clone().into_os_string();
-        temporary.push(format!(".{}", std::process::id()));
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .mode(0o600)
-            .open(&temporary)?;
-        file.write_all(&bytes)?;
-        file.sync_data()?;
-        fs::rename(&temporary, &path)
-    };
-    replace().map_err(|error: std::io::Error| bad(path)(error.to_string()))
+    let mut bytes = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b"\t");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, formatter);
+    serde::Serialize::serialize(config, &mut serializer).map_err(|error| bad(path)(error.to_string()))?;
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if let Some(directory) = real.parent() {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(|error| bad(path)(error.to_string()))?;
+    }
+    write_atomically(&real, &bytes, true).map_err(|error| {
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        bad(path)(cause.unwrap_or_else(|| error.to_string()))
+    })
 }

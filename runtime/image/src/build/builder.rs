@@ -13,6 +13,7 @@ use super::dockerfile::{self, Dockerfile};
 use super::expand::expand;
 use super::hash_index::HashIndex;
 use super::ignore::PatternList;
+use super::in_flight::RunningBuild;
 use super::lint_summary;
 use super::material::Material;
 use super::on_host::HostBase;
@@ -85,7 +86,7 @@ pub fn build(
     events: &(dyn Fn(BuildEvent) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Built, BuildError> {
-    let _lease = store.lease()?;
+    let _running = RunningBuild::begin(store)?;
     let started = jiff::Timestamp::now();
     let parsed = dockerfile::parse(&request.dockerfile)
         .map_err(|error| at_line(request, error.line, error.message))?;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
 use crate::error::ImageError;
-use crate::store::{ImageStore, file_names};
+use crate::store::{ImageStore, file_names, write_json};
 
 /// What a step made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,25 +20,15 @@ pub(crate) struct Record {
     pub(crate) diff_id: Option<Digest>,
     /// When it was made, RFC 3339: a build from the cache gives the same image, to the byte.
     pub(crate) created: String,
-}
-
-/// What is kept of a step, for who looks at the disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CacheEntry {
-    /// The step's key.
-    pub key: String,
-    /// The layer it made; none when it changed no file.
-    pub diff_id: Option<Digest>,
-    /// When it was done, RFC 3339.
-    pub created: String,
-    /// When a build last took it from the cache, or did it.
-    pub last_used: SystemTime,
+    /// Its stage, place and text in the Dockerfile, for who looks at the disk.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) description: String,
 }
 
 /// The cache of one store.
 #[derive(Debug)]
 pub struct BuildCache<'a> {
-    store: &'a ImageStore,
+    pub(super) store: &'a ImageStore,
     directory: PathBuf,
 }
 
@@ -72,14 +62,7 @@ impl<'a> BuildCache<'a> {
     /// Remembers what a step made.
     pub(crate) fn put(&self, key: &str, record: &Record) -> Result<(), ImageError> {
         fs::create_dir_all(&self.directory).map_err(ImageError::path("create", &self.directory))?;
-        let path = self.path(key);
-        let temporary = self.directory.join(format!(".{key}.{}", std::process::id()));
-        let text = serde_json::to_vec(record).map_err(|source| ImageError::Record {
-            path: path.clone(),
-            source,
-        })?;
-        fs::write(&temporary, text).map_err(ImageError::path("write", &temporary))?;
-        fs::rename(&temporary, &path).map_err(ImageError::path("replace", &path))
+        write_json(&self.path(key), record, false)
     }
 
     /// Directories of all layers the cache would use again; a collection keeps them.
@@ -95,47 +78,19 @@ impl<'a> BuildCache<'a> {
             .collect()
     }
 
-    /// All steps that are kept, in no order.
-    pub fn entries(&self) -> Result<Vec<CacheEntry>, ImageError> {
-        let mut entries = Vec::new();
+    /// All steps on record, in no order, with the files of their records.
+    pub(super) fn steps(&self) -> Result<Vec<(PathBuf, Record)>, ImageError> {
+        let mut steps = Vec::new();
         for name in file_names(&self.directory)? {
-            let path = self.directory.join(&name);
+            let path = self.directory.join(name);
             // An unfinished file has no such name.
-            let Some(key) = name.strip_suffix(".json") else {
-                continue;
-            };
-            let Some(record) = read(&path) else { continue };
-            let modified = fs::metadata(&path).and_then(|metadata| metadata.modified());
-            entries.push(CacheEntry {
-                key: key.to_owned(),
-                diff_id: record.diff_id,
-                created: record.created,
-                last_used: modified.unwrap_or(SystemTime::UNIX_EPOCH),
-            });
-        }
-        Ok(entries)
-    }
-
-    /// Forgets a step; a collection then frees its layer, if no image has it.
-    pub fn forget(&self, entry: &CacheEntry) -> Result<(), ImageError> {
-        let path = self.path(&entry.key);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(ImageError::path("remove", &path)(error))
+            if path.extension().is_some_and(|extension| extension == "json")
+                && let Some(record) = read(&path)
+            {
+                steps.push((path, record));
             }
-            Ok(()) | Err(_) => Ok(()),
         }
-    }
-
-    /// Forgets everything; a collection then frees what no image uses. Returns how many records there were.
-    pub fn clear(&self) -> Result<usize, ImageError> {
-        let count = fs::read_dir(&self.directory).map_or(0, Iterator::count);
-        match fs::remove_dir_all(&self.directory) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(ImageError::path("remove", &self.directory)(error))
-            }
-            _ => Ok(count),
-        }
+        Ok(steps)
     }
 }
 

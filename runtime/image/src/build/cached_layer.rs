@@ -27,6 +27,8 @@ pub(super) struct At<'s> {
     pub(super) number: usize,
     /// The index of its stage.
     pub(super) stage: usize,
+    /// For who looks at what is kept: stage, place and text.
+    pub(super) description: &'s str,
 }
 
 /// The keys of a step.
@@ -86,6 +88,7 @@ impl Build<'_> {
         let record = Record {
             diff_id: Some(layer.diff_id),
             created: self.now(),
+            description: at.description.to_owned(),
         };
         for key in &used {
             self.cache.put(key, &record)?;
@@ -106,6 +109,10 @@ impl Build<'_> {
         for cache in self.imported {
             match cache.get(self.store, key) {
                 Ok(Some(record)) => {
+                    let record = Record {
+                        description: at.description.to_owned(),
+                        ..record
+                    };
                     self.cache.put(key, &record)?;
                     return Ok(Some(record));
                 }

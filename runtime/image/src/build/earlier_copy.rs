@@ -4,23 +4,24 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs;
-use std::io::Write;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
-use sha2::{Digest as _, Sha256};
 
 use super::destination::Place;
 use super::hash_index::{FileDigest, HashIndex};
+use super::in_flight::take;
+use super::sealed_file::{self, Header};
 use super::written::Attributes;
 use crate::digest::Digest;
 use crate::store::ImageStore;
 
-const HEADER: &[u8; 16] = b"rcompose copied1";
+/// Of the store.
+pub(super) const DIRECTORY: &str = "build-copies";
+const HEADER: &Header = b"rcompose copied1";
 /// Fewer files are not worth a list.
 const FEW: usize = 64;
 /// Links to one file at most, below what file systems allow (ext4: 65,000).
@@ -43,9 +44,11 @@ struct Layer {
 impl<'a> EarlierCopy<'a> {
     /// `name` is that of the instruction: the same context, words and flags, whatever the files.
     pub(crate) fn of(store: &ImageStore, index: &'a HashIndex, name: &str) -> Self {
-        let path = store.root().join("build-copies").join(name);
-        let earlier = fs::read(&path).ok().and_then(|bytes| {
-            let (diff_id, files) = decode(&bytes)?;
+        let path = store.root().join(DIRECTORY).join(name);
+        // One whose use is not noted goes sooner.
+        let _noted = take(store, &path);
+        let earlier = sealed_file::read(&path, HEADER).and_then(|content| {
+            let (diff_id, files) = decode(&content)?;
             let layer = store.layer(&diff_id).ok()??;
             let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let root = rustix::fs::open(&layer.directory, flags, Mode::empty()).ok()?;
@@ -79,7 +82,7 @@ impl<'a> EarlierCopy<'a> {
     pub(crate) fn save(&self, diff_id: &Digest) {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if made.len() >= FEW {
-            let _slower_next_time = write(&self.path, &encode(diff_id, &made));
+            let _slower_next_time = sealed_file::write(&self.path, HEADER, &encode(diff_id, &made));
         }
     }
 }
@@ -97,25 +100,18 @@ impl Layer {
 }
 
 fn encode(diff_id: &Digest, made: &[(FileDigest, PathBuf)]) -> Vec<u8> {
-    let mut bytes = HEADER.to_vec();
-    bytes.extend_from_slice(diff_id.hex().as_bytes());
+    let mut bytes = diff_id.hex().into_bytes();
     for (digest, path) in made {
         let path = path.as_os_str().as_bytes();
         bytes.extend_from_slice(digest);
         bytes.extend_from_slice(&(path.len() as u64).to_le_bytes());
         bytes.extend_from_slice(path);
     }
-    let seal = Sha256::digest(&bytes);
-    bytes.extend_from_slice(&seal);
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<(Digest, HashMap<PathBuf, FileDigest>)> {
-    let (content, seal) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
-    if Sha256::digest(content).as_slice() != seal {
-        return None;
-    }
-    let (diff_id, mut rest) = content.strip_prefix(HEADER)?.split_at_checked(64)?;
+fn decode(content: &[u8]) -> Option<(Digest, HashMap<PathBuf, FileDigest>)> {
+    let (diff_id, mut rest) = content.split_at_checked(64)?;
     let diff_id = Digest::from_hex(std::str::from_utf8(diff_id).ok()?).ok()?;
     let mut files = HashMap::new();
     while !rest.is_empty() {
@@ -126,15 +122,4 @@ fn decode(bytes: &[u8]) -> Option<(Digest, HashMap<PathBuf, FileDigest>)> {
         rest = after;
     }
     Some((diff_id, files))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    let unfinished = path.with_extension(format!("{}.new", std::process::id()));
-    fs::File::create(&unfinished)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&unfinished, path))
-        .inspect_err(|_| drop(fs::remove_file(&unfinished)))
 }

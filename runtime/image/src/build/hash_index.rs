@@ -1,25 +1,26 @@
 //! In: files of a context. Out: the digest of a file's content, without reading it when an earlier build has.
-//! One file a context directory: `build-index/<digest of its path>`, fixed records after a header, its own digest at the end.
+//! One sealed file a context directory: `build-index/<digest of its path>`, fixed records.
 //! **Invariant:** a file that may have changed without its times showing it is read again; a damaged index counts as none.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::Stat;
-use sha2::{Digest as _, Sha256};
 
+use super::in_flight::take;
+use super::sealed_file::{self, Header};
 use crate::digest::Digest;
 use crate::store::ImageStore;
 
 /// Digest of a file's content and of the attributes that are copied with it.
 pub(crate) type FileDigest = [u8; 32];
 
-const HEADER: &[u8; 16] = b"rcompose files 1";
+/// Of the store.
+pub(super) const DIRECTORY: &str = "build-index";
+const HEADER: &Header = b"rcompose files 1";
 /// Device, inode, size, twice seconds and nanoseconds, digest.
 const RECORD: usize = 7 * 8 + 32;
 /// A file changed so shortly before it was read may change again within one tick of the clock that its times are taken from.
@@ -62,10 +63,11 @@ impl HashIndex {
     /// What is known of the files of a context.
     pub(crate) fn of(store: &ImageStore, context: &Path) -> Self {
         let name = Digest::of(context.as_os_str().as_bytes());
-        let path = store.root().join("build-index").join(name.hex());
-        let files = fs::read(&path)
-            .ok()
-            .and_then(|bytes| decode(&bytes))
+        let path = store.root().join(DIRECTORY).join(name.hex());
+        // One whose use is not noted goes sooner.
+        let _noted = take(store, &path);
+        let files = sealed_file::read(&path, HEADER)
+            .and_then(|records| decode(&records))
             .unwrap_or_default();
         Self {
             path,
@@ -112,7 +114,7 @@ impl HashIndex {
     pub(crate) fn save(&self) {
         let entries = self.locked();
         if entries.is_new {
-            let _slower_next_time = write(&self.path, &encode(&entries.files));
+            let _slower_next_time = sealed_file::write(&self.path, HEADER, &encode(&entries.files));
         }
     }
 }
@@ -130,8 +132,7 @@ fn known(status: &Stat, digest: FileDigest) -> Known {
 
 fn encode(files: &HashMap<(u64, u64), Entry>) -> Vec<u8> {
     let unused = files.values().filter(|entry| !entry.used).count();
-    let mut bytes = Vec::with_capacity(HEADER.len() + files.len() * RECORD + 32);
-    bytes.extend_from_slice(HEADER);
+    let mut bytes = Vec::with_capacity(files.len() * RECORD);
     for ((device, inode), entry) in files {
         if !entry.settled || !entry.used && unused > MOST_UNUSED {
             continue;
@@ -150,15 +151,11 @@ fn encode(files: &HashMap<(u64, u64), Entry>) -> Vec<u8> {
         }
         bytes.extend_from_slice(&known.digest);
     }
-    let seal = Sha256::digest(&bytes);
-    bytes.extend_from_slice(&seal);
     bytes
 }
 
-fn decode(bytes: &[u8]) -> Option<HashMap<(u64, u64), Entry>> {
-    let (content, seal) = bytes.split_at_checked(bytes.len().checked_sub(32)?)?;
-    let records = content.strip_prefix(HEADER)?;
-    if Sha256::digest(content).as_slice() != seal || records.len() % RECORD != 0 {
+fn decode(records: &[u8]) -> Option<HashMap<(u64, u64), Entry>> {
+    if !records.len().is_multiple_of(RECORD) {
         return None;
     }
     let mut files = HashMap::with_capacity(records.len() / RECORD);
@@ -189,20 +186,9 @@ fn decode(bytes: &[u8]) -> Option<HashMap<(u64, u64), Entry>> {
     Some(files)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    let unfinished = path.with_extension(format!("{}.new", std::process::id()));
-    fs::File::create(&unfinished)
-        .and_then(|mut file| file.write_all(bytes))
-        .and_then(|()| fs::rename(&unfinished, path))
-        .inspect_err(|_| drop(fs::remove_file(&unfinished)))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
+    use std::fs::{self, File};
 
     use super::*;
 

@@ -1,19 +1,22 @@
 //! In: addresses of files, archives and repositories elsewhere. Out: directories of this host with their content, kept for the next build.
-//! Copies are `build-cache/sources/…` in the store; they appear whole, by rename, and never change.
+//! Copies are directories in `build-cache/sources/…` of the store; they never change.
 //! **Invariant:** what an address serves is named by its digest or commit; nothing of it is a path or a program here.
 
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::OFlags;
 
+use super::kept::{CacheRecord, RecordKind};
+use super::kept_directory;
 use super::material::Material;
 use super::overlay::Tree;
 use crate::configuration::Configuration;
 use crate::digest::Digest;
-use crate::store::ImageStore;
+use crate::error::ImageError;
+use crate::store::{ImageStore, file_names};
 
 mod archive;
 mod context;
@@ -24,6 +27,12 @@ mod repository;
 pub use context::{ContextPlace, FetchedContext};
 pub(crate) use http::file_name;
 pub use layout::{LayoutImage, LayoutPlace};
+
+/// Where copies are in the store, and their kinds.
+const DIRECTORY: &str = "build-cache/sources";
+const GIT: &str = "git";
+const HTTP: &str = "http";
+const UNPACKED: &str = "unpacked";
 
 /// What elsewhere is reached with.
 #[derive(Debug, Clone, Default)]
@@ -53,7 +62,7 @@ pub(crate) struct Fetched {
 }
 
 impl<'a> Sources<'a> {
-    /// Fetches into the store; hold a lease of it.
+    /// Fetches into the store; hold a [`super::RunningBuild`].
     pub fn new(store: &'a ImageStore, access: &'a RemoteAccess, cancel: &'a AtomicBool) -> Self {
         Self {
             store,
@@ -67,7 +76,12 @@ impl<'a> Sources<'a> {
     }
 
     fn place(&self, kind: &str) -> PathBuf {
-        self.store.root().join("build-cache/sources").join(kind)
+        self.store.root().join(DIRECTORY).join(kind)
+    }
+
+    /// Whether a copy is there; then it stays while the build goes on.
+    fn has(&self, copy: &Path, description: &str) -> Result<bool, String> {
+        kept_directory::take(self.store, copy, description).map_err(|error| said(&error))
     }
 
     /// The directory called `name` below `kind`, filled by `fill` unless it is there.
@@ -75,44 +89,45 @@ impl<'a> Sources<'a> {
         &self,
         kind: &str,
         name: &str,
-        fill: impl FnOnce(&Path) -> Result<(), String>,
+        description: &str,
+        fill: impl Fn(&Path) -> Result<(), String>,
     ) -> Result<PathBuf, String> {
-        let above = self.place(kind);
-        let copy = above.join(name);
-        if copy.is_dir() {
-            return Ok(copy);
+        let copy = self.place(kind).join(name);
+        while !self.has(&copy, description)? {
+            let filled = self.store.prepare_layer().map_err(|error| said(&error))?;
+            fill(filled.path())?;
+            // The same name has the same content, whoever was faster.
+            kept_directory::put(self.store, &filled, &copy, description).map_err(|error| said(&error))?;
         }
-        let failed = |what: &str, path: &Path, error: &std::io::Error| {
-            format!("cannot {what} {}: {error}", path.display())
-        };
-        fs::create_dir_all(&above).map_err(|error| failed("create", &above, &error))?;
-        let unfinished = Unfinished(above.join(unique()));
-        fs::create_dir(&unfinished.0).map_err(|error| failed("create", &unfinished.0, &error))?;
-        fill(&unfinished.0)?;
-        match fs::rename(&unfinished.0, &copy) {
-            // Somebody else was faster; the same name has the same content.
-            Err(_) if copy.is_dir() => Ok(copy),
-            Err(error) => Err(failed("create", &copy, &error)),
-            Ok(()) => Ok(copy),
-        }
+        Ok(copy)
     }
 }
 
-/// A directory or file in the making; removed unless it was renamed.
-struct Unfinished(PathBuf);
-
-impl Drop for Unfinished {
-    fn drop(&mut self) {
-        // Nothing is there any more when all went well.
-        drop(fs::remove_dir_all(&self.0).or_else(|_| fs::remove_file(&self.0)));
+/// An error of the store with its causes.
+fn said(error: &ImageError) -> String {
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
     }
 }
 
-/// A name that no other thread or process uses; it begins with a dot, as no finished copy does.
-fn unique() -> String {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    format!(".{}-{count}", std::process::id())
+/// All that was fetched and is kept.
+pub(super) fn kept(store: &ImageStore) -> Result<Vec<CacheRecord>, ImageError> {
+    let root = store.root().join(DIRECTORY);
+    let mut records = kept_directory::kept(store, &root.join(UNPACKED), RecordKind::Web)?;
+    for (kind, record_kind) in [(GIT, RecordKind::Repository), (HTTP, RecordKind::Web)] {
+        let above = root.join(kind);
+        for address in file_names(&above)? {
+            let above = above.join(address);
+            let mut copies = kept_directory::kept(store, &above, record_kind)?;
+            // What is known of a web address goes with the last of what it served.
+            if let [copy] = copies.as_mut_slice() {
+                copy.files.push(above.join(http::RECORD));
+            }
+            records.extend(copies);
+        }
+    }
+    Ok(records)
 }
 
 fn named_by(text: &str) -> String {

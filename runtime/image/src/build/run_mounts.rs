@@ -2,23 +2,20 @@
 //! **Invariant:** an id or path of the Dockerfile is never a path of the host: ids are hashed, paths resolved inside their tree.
 
 use std::fs;
-use std::os::fd::AsFd;
-
-use rustix::fs::OFlags;
 
 use super::builder::Build;
+use super::cache_mount::cache_mount;
 use super::cached_layer::SourceTree;
 use super::copy::{Copying, clean, is_directory};
 use super::destination::Destination;
 use super::dockerfile::{Mount, MountKind};
 use super::ignore::PatternList;
-use super::overlay::Tree;
 use super::ssh;
 use super::step::{StepMount, StepMountSource};
 use super::step_key::StepKey;
 use super::transfer::Manner;
 use super::workdir_step::absolute;
-use super::written::Attributes;
+use crate::byte_size;
 use crate::store::PreparedLayer;
 
 /// Mounts of a RUN, ready, and what has to live as long as the command.
@@ -59,7 +56,7 @@ fn source_of(build: &Build<'_>, mount: &Mount, stage: usize) -> Result<SourceTre
 }
 
 /// Calls back with what a bind mount copies.
-fn with_source(
+pub(super) fn with_source(
     build: &Build<'_>,
     mount: &Mount,
     stage: usize,
@@ -108,7 +105,11 @@ pub(super) fn prepare(
         };
         match mount.kind {
             MountKind::Bind => bind(build, mount, stage, target()?, &mut prepared)?,
-            MountKind::Cache => cache(build, mount, stage, target()?, &mut prepared)?,
+            MountKind::Cache => {
+                let (mount, lock) = cache_mount(build, mount, stage, target()?)?;
+                prepared.mounts.push(mount);
+                prepared.held.extend(lock.map(|file| Held::Lock { _file: file }));
+            }
             MountKind::Tmpfs => {
                 let size = mount.size.as_deref().map(bytes).transpose()?;
                 prepared.mounts.push(StepMount {
@@ -180,81 +181,6 @@ fn bind(
     Ok(())
 }
 
-fn cache(
-    build: &Build<'_>,
-    mount: &Mount,
-    stage: usize,
-    target: String,
-    prepared: &mut Prepared,
-) -> Result<(), String> {
-    let id = mount.id.clone().unwrap_or_else(|| target.clone());
-    // The id is the user's text: only its digest is ever a file name.
-    let name = crate::digest::Digest::of(id.as_bytes()).hex();
-    let directory = build.store.root().join("build-mounts").join(&name);
-    let failed = |error: std::io::Error| format!("cannot make the cache mount `{id}`: {error}");
-    if !directory.exists() {
-        fs::create_dir_all(&directory).map_err(failed)?;
-        let number = |text: &Option<String>| {
-            text.as_deref()
-                .map_or(Ok(0), str::parse::<u32>)
-                .map_err(|_| format!("cache mount `{id}`: owner is no number"))
-        };
-        let mode = mount
-            .mode
-            .as_deref()
-            .map_or(Ok(0o755), |text| u32::from_str_radix(text, 8))
-            .map_err(|_| format!("cache mount `{id}`: mode is not octal"))?;
-        std::os::unix::fs::chown(&directory, Some(number(&mount.uid)?), Some(number(&mount.gid)?))
-            .map_err(failed)?;
-        fs::set_permissions(&directory, std::os::unix::fs::PermissionsExt::from_mode(mode))
-            .map_err(failed)?;
-        if mount.from.is_some() {
-            let into = Destination::new(&[], &directory).map_err(failed)?;
-            let source = clean(mount.source.as_deref().unwrap_or("/"));
-            with_source(build, mount, stage, &mut |copying| {
-                copying.copy(&into)?;
-                // The directory itself is the source's, too.
-                let opened = copying.from.open(&source, OFlags::DIRECTORY).map_err(failed)?;
-                let status = rustix::fs::fstat(&opened).map_err(|errno| failed(errno.into()))?;
-                let own = fs::File::open(&directory).map_err(failed)?;
-                Attributes::of(&status).apply(own.as_fd()).map_err(failed)?;
-                Ok(String::new())
-            })?;
-        }
-    }
-    match mount.sharing.as_deref() {
-        None | Some("shared") => {}
-        Some("locked" | "private") => {
-            let path = build
-                .store
-                .root()
-                .join("build-mounts")
-                .join(format!("{name}.lock"));
-            let lock = fs::File::create(&path).map_err(failed)?;
-            lock.lock().map_err(failed)?;
-            prepared.held.push(Held::Lock { _file: lock });
-        }
-        Some(other) => return Err(format!("sharing={other} is none of shared, private and locked")),
-    }
-    let source = match mount.source.as_deref().filter(|_| mount.from.is_none()) {
-        None => StepMountSource::Bind(directory),
-        Some(source) => {
-            let inside = Tree::directory(&directory).map_err(failed)?;
-            let part = clean(source);
-            if !is_directory(&inside, &part) {
-                return Err(format!("the cache mount `{id}` has no directory `{source}`"));
-            }
-            StepMountSource::Inside(directory, part.to_string_lossy().into_owned())
-        }
-    };
-    prepared.mounts.push(StepMount {
-        target,
-        read_only: mount.read_only.unwrap_or(false),
-        source,
-    });
-    Ok(())
-}
-
 fn secret(
     build: &Build<'_>,
     mount: &Mount,
@@ -308,19 +234,5 @@ fn secret(
 }
 
 fn bytes(text: &str) -> Result<u64, String> {
-    let lower = text.to_ascii_lowercase();
-    let lower = lower.trim_end_matches('b');
-    let (digits, unit) = lower.split_at(lower.find(|c: char| !c.is_ascii_digit()).unwrap_or(lower.len()));
-    let factor = match unit {
-        "" => 1,
-        "k" => 1 << 10,
-        "m" => 1 << 20,
-        "g" => 1 << 30,
-        _ => return Err(format!("size={text} is no size such as 64m")),
-    };
-    digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|count| count.checked_mul(factor))
-        .ok_or_else(|| format!("size={text} is no size such as 64m"))
+    byte_size::parse(text).ok_or_else(|| format!("size={text} is no size such as 64m"))
 }

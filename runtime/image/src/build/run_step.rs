@@ -31,6 +31,7 @@ pub(super) fn run(
         located,
         number,
         stage,
+        ..
     } = at;
     let failed = |message: String| at_line(build.request, located.first_line, message);
     if let Some(mode) = run.security.as_deref().filter(|mode| *mode != "sandbox") {

@@ -112,6 +112,7 @@ impl<'a> ImportedCache<'a> {
                 let record = Record {
                     diff_id: Some(*layers.get(step.layer)?),
                     created: step.created.clone(),
+                    description: String::new(),
                 };
                 Some((step.key.clone(), (step.layer, record)))
             })

@@ -54,10 +54,12 @@ impl Build<'_> {
             if self.is_stopped() {
                 return Err(BuildError::Cancelled);
             }
+            let text = located.source.lines().next().unwrap_or_default();
             let mut at = At {
                 located,
                 number: 0,
                 stage: index,
+                description: text,
             };
             if !is_shown(&located.instruction) {
                 self.step(&mut state, at)?;
@@ -66,12 +68,14 @@ impl Build<'_> {
             shown += 1;
             let number = self.next_number();
             at.number = number;
+            let description = format!("[{name} {shown}/{total}] {text}");
+            at.description = &description;
             (self.events)(BuildEvent::Step {
                 number,
                 index: shown,
                 total,
                 stage: name.clone(),
-                text: located.source.lines().next().unwrap_or_default().to_owned(),
+                text: text.to_owned(),
             });
             let start = Instant::now();
             self.step(&mut state, at)?;

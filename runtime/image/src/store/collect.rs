@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -72,7 +73,11 @@ impl ImageStore {
             } else {
                 fs::remove_file(&path)
             };
-            removed.map_err(ImageError::path("remove", &path))?;
+            match removed {
+                // Who threw it away was faster.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                other => other.map_err(ImageError::path("remove", &path))?,
+            }
         }
         Ok(collected)
     }
@@ -182,9 +187,7 @@ fn is_older_than(path: &Path, age: Duration) -> bool {
 
 fn remove_if_present(path: &Path) -> Result<(), ImageError> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(ImageError::path("remove", path)(error))
-        }
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(ImageError::path("remove", path)(error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -5,7 +5,8 @@
 use std::fs::File;
 use std::path::PathBuf;
 
-use super::{Fetched, Sources};
+use super::http::without_password;
+use super::{Fetched, Sources, UNPACKED};
 use crate::build::material::Material;
 use crate::git::GitAddress;
 
@@ -79,7 +80,9 @@ impl Sources<'_> {
                 material: fetched.material,
             });
         }
-        let directory = self.filled("unpacked", version, |place| {
+        let description = format!("unpacked {}", without_password(url));
+        let directory = self.filled(UNPACKED, version, &description, |place| {
+            let file = File::open(&path).map_err(unreadable)?;
             super::archive::unpack(file, place)
                 .map_err(|why| format!("cannot unpack what `{url}` serves: {why}"))
         })?;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use ureq::http::{HeaderMap, Response};
 use ureq::{Agent, Body};
 
-use super::{Fetched, Sources, Unfinished, named_by, unique};
+use super::{Fetched, HTTP, Sources, named_by, said as store_said};
 use crate::build::material::Material;
 use crate::compression::HashingReader;
 use crate::configuration::{Endpoint, authority};
@@ -22,10 +22,14 @@ use crate::digest::Digest;
 use crate::registry::{
     ATTEMPTS, Agents, backoff, header, may_change, may_pass, next, origin, until_next, wait,
 };
+use crate::store::write_json;
 
 const MOST_REDIRECTS: usize = 10;
 /// No file of a build is longer.
 const LONGEST: u64 = 64 << 30;
+
+/// The file with it, beside what the address served.
+pub(super) const RECORD: &str = "record.json";
 
 /// What is known of an address: what it served last, and how to ask whether that still holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -46,21 +50,28 @@ enum Answer {
 impl Sources<'_> {
     /// What `url` serves, in a file called `name`, mode 0600, with the time it was modified (or none: 1970).
     pub(crate) fn web(&self, url: &str, name: &str, checksum: Option<&Digest>) -> Result<Fetched, String> {
-        let kind = format!("http/{}", named_by(&format!("{url}\0{name}")));
+        let kind = format!("{HTTP}/{}", named_by(&format!("{url}\0{name}")));
         let above = self.place(&kind);
+        let shown = without_password(url);
+        let description = format!("http {shown}");
         let fetched = |digest: &Digest| Fetched {
             directory: above.join(digest.hex()),
             file: Some(name.to_owned()),
             material: Material::content(url, digest),
         };
-        if let Some(known) = checksum.map(&fetched).filter(|known| known.directory.is_dir()) {
+        if let Some(known) = checksum.map(&fetched)
+            && self.has(&known.directory, &description)?
+        {
             return Ok(known);
         }
-        let record: Option<Record> = fs::read(above.join("record.json"))
+        let mut record: Option<Record> = fs::read(above.join(RECORD))
             .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .filter(|record: &Record| fetched(&record.digest).directory.is_dir());
-        let shown = without_password(url);
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(known) = &record
+            && !self.has(&fetched(&known.digest).directory, &description)?
+        {
+            record = None;
+        }
         let said = |why: String| format!("cannot fetch `{shown}`: {why}");
         let (response, agent) = match self.ask(url, record.as_ref()).map_err(said)? {
             Answer::Unchanged => {
@@ -75,12 +86,12 @@ impl Sources<'_> {
             header(response.headers(), "etag").map(str::to_owned),
             header(response.headers(), "last-modified").map(str::to_owned),
         );
-        fs::create_dir_all(&above).map_err(|error| said(error.to_string()))?;
-        let download = Unfinished(above.join(unique()));
-        let digest = self.download(*response, &agent, &download.0).map_err(said)?;
+        let download = self.store.prepare_layer().map_err(|error| store_said(&error))?;
+        let served = download.path().join("served");
+        let digest = self.download(*response, &agent, &served).map_err(said)?;
         check(&shown, checksum, &digest)?;
-        let directory = self.filled(&kind, &digest.hex(), |place| {
-            keep(&download.0, &place.join(name), last_modified.as_deref())
+        let directory = self.filled(&kind, &digest.hex(), &description, |place| {
+            keep(&served, &place.join(name), last_modified.as_deref())
                 .map_err(|error| said(error.to_string()))
         })?;
         let record = Record {
@@ -88,12 +99,7 @@ impl Sources<'_> {
             etag,
             last_modified,
         };
-        let temporary = Unfinished(above.join(unique()));
-        serde_json::to_vec(&record)
-            .map_err(std::io::Error::from)
-            .and_then(|text| fs::write(&temporary.0, text))
-            .and_then(|()| fs::rename(&temporary.0, above.join("record.json")))
-            .map_err(|error| said(error.to_string()))?;
+        write_json(&above.join(RECORD), &record, false).map_err(|error| store_said(&error))?;
         Ok(Fetched {
             directory,
             file: Some(name.to_owned()),
@@ -259,12 +265,13 @@ fn split_password(url: &str) -> (String, Option<String>) {
 }
 
 /// As it may be shown.
-fn without_password(url: &str) -> String {
+pub(super) fn without_password(url: &str) -> String {
     split_password(url).0
 }
 
 fn keep(from: &Path, to: &Path, modified: Option<&str>) -> std::io::Result<()> {
-    fs::rename(from, to)?;
+    // Linked: where somebody was faster and lost it again, it is wanted once more.
+    fs::hard_link(from, to)?;
     fs::set_permissions(to, fs::Permissions::from_mode(0o600))?;
     let time = modified
         .and_then(|text| {

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::Path;
 
-use super::{Fetched, Sources, inside, named_by};
+use super::http::without_password;
+use super::{Fetched, GIT, Sources, inside, named_by};
 use crate::build::material::Material;
 use crate::git::{Git, GitAddress};
 
@@ -40,7 +41,9 @@ impl Sources<'_> {
             if submodules { "" } else { "-alone" }
         );
         // Two addresses with one commit may still be two repositories.
-        let copy = self.filled(&format!("git/{}", named_by(url)), &name, |place| {
+        let kind = format!("{GIT}/{}", named_by(url));
+        let description = format!("git {}#{commit}", without_password(url));
+        let copy = self.filled(&kind, &name, &description, |place| {
             let tree = place.join(TREE);
             fs::create_dir(&tree).map_err(|error| said(error.to_string()))?;
             git.check_out(url, &commit, &tree).map_err(said)?;
