@@ -81,7 +81,7 @@ pub fn build_request(
 ) -> Result<BuildRequest, ImageError> {
     let (files, options) = (around.files, around.options);
     let context = context(section, around.sources)?;
-    let (dockerfile, dockerfile_name) = dockerfile(section, &context)?;
+    let (dockerfile, dockerfile_name) = dockerfile(files, service, section, &context)?;
     let mut arguments: BTreeMap<String, Option<String>> = section.args.clone().into_iter().collect();
     arguments.extend(options.arguments.clone());
     if let Some(epoch) =
@@ -98,6 +98,7 @@ pub fn build_request(
         dockerignore: dockerignore.unwrap_or_default(),
         dockerfile,
         dockerfile_name,
+        dockerfile_is_inline: section.dockerfile_inline.is_some(),
         target: section.target.clone(),
         labels: labels(&files.project, service, section),
         no_cache: section.no_cache || options.no_cache,
@@ -220,9 +221,16 @@ fn source_date_epoch(arguments: &BTreeMap<String, Option<String>>) -> Result<Opt
 }
 
 /// The Dockerfile's text, and its path for messages.
-fn dockerfile(section: &Build, context: &Context) -> Result<(String, String), ImageError> {
+fn dockerfile(
+    files: &LoadedProject,
+    service: &Service,
+    section: &Build,
+    context: &Context,
+) -> Result<(String, String), ImageError> {
     if let Some(text) = &section.dockerfile_inline {
-        return Ok((text.clone(), "dockerfile_inline".to_owned()));
+        let file = files.sources.shown(section.span.file).display();
+        let name = format!("{file} (services.{}.build.dockerfile_inline)", service.name);
+        return Ok((text.clone(), name));
     }
     let name = context.dockerfile.as_deref().or(section.dockerfile.as_deref());
     let name = name.unwrap_or("Dockerfile");

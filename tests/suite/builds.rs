@@ -150,5 +150,9 @@ fn privileged_an_archive_takes_the_place_of_directories_and_nothing_is_a_source_
     compose(&host, &json!({"context": ".", "dockerfile_inline": missing}));
     let refused = host.rcompose(["build", "-q"]).fails_with(1).stderr;
     assert!(refused.contains("`/x` is not there"), "{refused}");
+    assert!(
+        refused.contains("compose.yaml (services.a.build.dockerfile_inline):3:"),
+        "{refused}"
+    );
     host.finish();
 }

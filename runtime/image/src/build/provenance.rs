@@ -117,8 +117,11 @@ fn digest(material: &Material) -> Value {
     json!(BTreeMap::from([(material.algorithm, &material.digest)]))
 }
 
-/// The Dockerfile inside the context; of one that is elsewhere, its name.
+/// The Dockerfile inside the context; of one that is elsewhere, its name; one that is no file has the usual name.
 fn dockerfile_name(request: &BuildRequest) -> String {
+    if request.dockerfile_is_inline {
+        return "Dockerfile".to_owned();
+    }
     let path = Path::new(&request.dockerfile_name);
     let inside = path.strip_prefix(&request.context).ok();
     let name = inside.map(Path::to_string_lossy).or_else(|| {

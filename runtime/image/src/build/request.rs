@@ -25,8 +25,10 @@ pub struct BuildRequest {
     pub context_keeps_owners: bool,
     /// What the context is, if it was fetched.
     pub context_material: Option<Material>,
-    /// Its path, for messages.
+    /// Its path, for messages; of one that is written in another file, which file and where in it.
     pub dockerfile_name: String,
+    /// It is no file of its own.
+    pub dockerfile_is_inline: bool,
     /// Text of the `.dockerignore` that holds.
     pub dockerignore: String,
     /// Build arguments; one without a value is unset.
