@@ -115,7 +115,6 @@ pub fn build_request(
         ulimits: section.ulimits.clone().into_iter().collect(),
         platform: platform(around, service, section)?,
         attestations: attestations(section, options),
-        context_keeps_owners: context.is_remote,
         context_material: context.material,
         context: context.directory,
         remote: around.remote.clone(),

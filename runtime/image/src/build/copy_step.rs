@@ -81,7 +81,7 @@ pub(super) fn copy(
         Some(name) => build.source_tree(name, at.stage).map_err(failed)?,
         None => build.context_tree().map_err(failed)?,
     };
-    let keep_owner = from.ignore.is_none() || copy.from.is_none() && build.request.context_keeps_owners;
+    let keep_owner = from.ignore.is_none() || copy.from.is_none() && build.request.context_material.is_some();
     let (local, remote) = fetch(build, copy, &words.destination).map_err(failed)?;
     let earlier = earlier_copy(build, &words, copy, is_add, keep_owner);
     let copying = |owner| Copying {

@@ -21,9 +21,7 @@ pub struct BuildRequest {
     pub context: PathBuf,
     /// Text of the Dockerfile.
     pub dockerfile: String,
-    /// Files of the context keep their owners: it was fetched, and no user of this host made it.
-    pub context_keeps_owners: bool,
-    /// What the context is, if it was fetched.
+    /// What the context is, if it was fetched; its files keep their owners then, as no user of this host made them.
     pub context_material: Option<Material>,
     /// Its path, for messages; of one that is written in another file, which file and where in it.
     pub dockerfile_name: String,
