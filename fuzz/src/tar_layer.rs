@@ -135,7 +135,7 @@ fn mended(bytes: &[u8]) -> Vec<u8> {
     let mut archive = bytes.to_vec();
     archive.resize(archive.len().next_multiple_of(BLOCK), 0);
     let mut at = 0;
-    while let Some(block) = archive.get_mut(at..at + BLOCK) {
+    while let Some(block) = archive.get_mut(at..at.saturating_add(BLOCK)) {
         let mut header = tar::Header::new_old();
         header.as_mut_bytes().copy_from_slice(block);
         if block.iter().any(|&byte| byte != 0) {
