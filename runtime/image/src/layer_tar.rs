@@ -1,7 +1,7 @@
 //! A layer's directory in, one canonical tar stream out: sorted, without host names, overlay's marks as OCI whiteouts.
 //! **Invariant:** the same tree gives the same bytes, on every host and at every time; no symbolic link is followed.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::{self, Read, Write};
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -17,13 +17,13 @@ use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::unpack::{OPAQUE_WHITEOUT, WHITEOUT, is_whiteout};
 
-mod ahead;
 mod attributes;
 mod block_hasher;
+mod walk;
 
-use ahead::{ReadFile, read_ahead};
-use attributes::{pax_record, xattrs};
+use attributes::{Attributes, pax_record, xattrs};
 use block_hasher::BlockHasher;
+use walk::{Entry, Known};
 
 const BLOCK: usize = 512;
 const NAME: usize = 100;
@@ -36,29 +36,8 @@ pub fn write_layer_tar(directory: BorrowedFd<'_>, output: &mut dyn Write) -> Res
         written: 0,
         links: HashMap::new(),
         buffer: vec![0; 128 << 10],
-        ahead: VecDeque::new(),
     };
-    let mut pending = vec![writer.item(Vec::new())?];
-    while let Some(item) = pending.pop() {
-        if writer.ahead.is_empty() {
-            // The files up to the next directory are written next, in this order.
-            let next = std::iter::once(&item).chain(pending.iter().rev());
-            writer.ahead = read_ahead(directory, next);
-        }
-        if FileType::from_raw_mode(item.stat.st_mode) == FileType::Directory {
-            let opened = writer
-                .open(&item.path, OFlags::DIRECTORY)
-                .map_err(failed("open", &item.path))?;
-            writer.directory(&item, &opened)?;
-            let mut children = children(&item.path, &opened)?;
-            children.sort_by(|one, other| other.path.cmp(&one.path));
-            pending.append(&mut children);
-        } else {
-            writer.leaf(&item)?;
-        }
-        // A further name of a file is not written as a file.
-        drop(writer.ahead.pop_front_if(|file| file.path == item.path));
-    }
+    walk::for_each(directory, &mut |entry| writer.entry(entry))?;
     writer.put(&[0; 2 * BLOCK])?;
     Ok(writer.written)
 }
@@ -83,33 +62,24 @@ struct LayerWriter<'a> {
     /// The first path of every file that has several.
     links: HashMap<(u64, u64), Vec<u8>>,
     buffer: Vec<u8>,
-    /// Files that are written next.
-    ahead: VecDeque<ReadFile>,
 }
 
 impl LayerWriter<'_> {
-    fn item(&self, path: Vec<u8>) -> Result<Item, ImageError> {
-        let stat = statat(
-            self.root,
-            OsStr::from_bytes(&path),
-            AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH,
-        )
-        .map_err(failed("read", &path))?;
-        Ok(Item { path, stat })
+    fn entry(&mut self, Entry { item, known }: Entry) -> Result<(), ImageError> {
+        match known {
+            Known::Directory(xattrs, opaque) => self.directory(&item, &xattrs, opaque),
+            Known::File(xattrs, content) => self.leaf(&item, Some((xattrs, content))),
+            Known::Nothing => self.leaf(&item, None),
+        }
     }
 
-    fn open(&self, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {
-        open_in(self.root, path, flags)
-    }
-
-    fn directory(&mut self, item: &Item, opened: &OwnedFd) -> Result<(), ImageError> {
+    fn directory(&mut self, item: &Item, xattrs: &Attributes, opaque: bool) -> Result<(), ImageError> {
         let path = if item.path.is_empty() {
             b"./".to_vec()
         } else {
             [&item.path, b"/".as_slice()].concat()
         };
-        let (xattrs, opaque) = xattrs(opened, &item.path)?;
-        self.header(EntryType::Directory, &path, b"", &item.stat, 0, &xattrs)?;
+        self.header(EntryType::Directory, &path, b"", &item.stat, 0, xattrs)?;
         if opaque {
             let marker = if item.path.is_empty() {
                 OPAQUE_WHITEOUT.to_vec()
@@ -121,7 +91,7 @@ impl LayerWriter<'_> {
         Ok(())
     }
 
-    fn leaf(&mut self, item: &Item) -> Result<(), ImageError> {
+    fn leaf(&mut self, item: &Item, read: Option<(Attributes, Vec<u8>)>) -> Result<(), ImageError> {
         let (path, stat) = (&item.path, &item.stat);
         let kind = FileType::from_raw_mode(stat.st_mode);
         if is_whiteout(stat) {
@@ -143,7 +113,7 @@ impl LayerWriter<'_> {
             self.links.insert((stat.st_dev, stat.st_ino), path.clone());
         }
         match kind {
-            FileType::RegularFile => self.file(path, stat),
+            FileType::RegularFile => self.file(path, stat, read),
             FileType::Symlink => {
                 let target = readlinkat(self.root, OsStr::from_bytes(path), Vec::new())
                     .map_err(failed("read", path))?;
@@ -159,14 +129,19 @@ impl LayerWriter<'_> {
         }
     }
 
-    fn file(&mut self, path: &[u8], stat: &Stat) -> Result<(), ImageError> {
-        if let Some(file) = self.ahead.pop_front_if(|file| file.path == path) {
-            let size = file.content.len() as u64;
-            self.header(EntryType::Regular, path, b"", stat, size, &file.xattrs)?;
-            self.put(&file.content)?;
+    fn file(
+        &mut self,
+        path: &[u8],
+        stat: &Stat,
+        read: Option<(Attributes, Vec<u8>)>,
+    ) -> Result<(), ImageError> {
+        if let Some((xattrs, content)) = read {
+            let size = content.len() as u64;
+            self.header(EntryType::Regular, path, b"", stat, size, &xattrs)?;
+            self.put(&content)?;
             return self.pad(size);
         }
-        let opened = self.open(path, OFlags::NONBLOCK).map_err(failed("open", path))?;
+        let opened = open_in(self.root, path, OFlags::NONBLOCK).map_err(failed("open", path))?;
         let (xattrs, _) = xattrs(&opened, path)?;
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         self.header(EntryType::Regular, path, b"", stat, size, &xattrs)?;
@@ -294,6 +269,12 @@ impl LayerWriter<'_> {
             .write_all(bytes)
             .map_err(|source| ImageError::Write { source })
     }
+}
+
+fn item(root: BorrowedFd<'_>, path: Vec<u8>) -> Result<Item, ImageError> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
+    let stat = statat(root, OsStr::from_bytes(&path), flags).map_err(failed("read", &path))?;
+    Ok(Item { path, stat })
 }
 
 fn open_in(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> rustix::io::Result<OwnedFd> {

@@ -11,7 +11,6 @@ const MOST_THREADS: usize = 8;
 /// A thread costs as much as a few small files.
 const FEW: usize = 16;
 const LITTLE: u64 = 1 << 20;
-const MOST_TOGETHER: usize = 32;
 
 /// Does the jobs `0..count`, `bytes` in all; each thread has a buffer of its own.
 pub(crate) fn by_all_processors(
@@ -20,25 +19,21 @@ pub(crate) fn by_all_processors(
     job: impl Fn(usize, &mut Vec<u8>) -> io::Result<()> + Sync,
 ) -> io::Result<()> {
     let next = AtomicUsize::new(0);
-    // Neighbours are files of one directory, which takes one change at a time: each thread has a directory of its own, mostly.
-    let together = (count / 32).clamp(1, MOST_TOGETHER);
     let failure: Mutex<Option<io::Error>> = Mutex::new(None);
     let work = || {
         let mut buffer = Vec::new();
         loop {
-            let first = next.fetch_add(together, Ordering::Relaxed);
-            if first >= count {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
                 return;
             }
-            for number in first..count.min(first + together) {
-                if let Err(error) = job(number, &mut buffer) {
-                    next.store(count, Ordering::Relaxed);
-                    failure
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .get_or_insert(error);
-                    return;
-                }
+            if let Err(error) = job(number, &mut buffer) {
+                next.store(count, Ordering::Relaxed);
+                failure
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .get_or_insert(error);
+                return;
             }
         }
     };

@@ -17,6 +17,11 @@ use super::transfer::Manner;
 use super::written::{copy_content, copy_xattrs};
 use crate::workers::by_all_processors;
 
+/// What making a file costs, in bytes copied.
+const COST: u64 = 64 << 10;
+/// Files that are copied by the same thread at most.
+const MOST_TOGETHER: usize = 128;
+
 /// A file with one name, to be copied by any thread.
 pub(super) struct PendingFile {
     pub(super) from: Arc<OwnedFd>,
@@ -81,11 +86,18 @@ pub(super) fn copy_files(
 ) -> io::Result<()> {
     let bytes = files
         .iter()
-        .map(|file| u64::try_from(file.status.st_size).unwrap_or(0))
+        .map(|file| u64::try_from(file.status.st_size).unwrap_or(0) + COST)
         .sum();
-    by_all_processors(files.len(), bytes, |number, buffer| {
-        let file = &files[number];
-        file.copy(manner, earlier, buffer)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.path.display())))
+    // A directory takes one change at a time: a job is what goes into the same one.
+    let of_one_directory = |one: &PendingFile, next: &PendingFile| Arc::ptr_eq(&one.into, &next.into);
+    let jobs: Vec<&[PendingFile]> = files
+        .chunk_by(of_one_directory)
+        .flat_map(|files| files.chunks(MOST_TOGETHER))
+        .collect();
+    by_all_processors(jobs.len(), bytes, |number, buffer| {
+        jobs[number].iter().try_for_each(|file| {
+            file.copy(manner, earlier, buffer)
+                .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", file.path.display())))
+        })
     })
 }
