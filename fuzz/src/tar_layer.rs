@@ -134,7 +134,7 @@ fn written(text: &str) -> Vec<u8> {
 fn mended(bytes: &[u8]) -> Vec<u8> {
     let mut archive = bytes.to_vec();
     archive.resize(archive.len().next_multiple_of(BLOCK), 0);
-    let mut at = 0;
+    let mut at = 0_usize;
     while let Some(block) = archive.get_mut(at..at.saturating_add(BLOCK)) {
         let mut header = tar::Header::new_old();
         header.as_mut_bytes().copy_from_slice(block);

@@ -88,13 +88,14 @@ impl LocalRuntime {
         for id in &ids {
             self.stop(id, &at_once())?;
         }
-        if !ids.is_empty() {
-            self.unwire(&ids)?;
+        if ids.is_empty() {
+            return Ok(());
         }
+        self.unwire(&ids)?;
         for id in &ids {
             self.remove_container(id, true)?;
         }
-        Ok(())
+        self.remove_network(PROJECT)
     }
 }
 
@@ -135,6 +136,8 @@ impl StepRunner for BuildRunner<'_> {
         if alone {
             let _in_use = self.runtime.remove_network(PROJECT);
         }
+        // Whoever builds next waits no longer than for this.
+        let _until_dropped = self.lock.as_ref().map(|lock| flock(lock, FlockOperation::Unlock));
     }
 
     fn run(

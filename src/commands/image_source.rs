@@ -213,7 +213,14 @@ impl<'a> StoreImages<'a> {
         let find = |name: &str, platform: &Platform| -> Result<Image, String> {
             // An id is of this host.
             let is_id = name.starts_with("sha256:");
-            let here = || -> Result<Option<Image>, ImageError> { Ok(store.find(name)?) };
+            let here = || -> Result<Option<Image>, ImageError> {
+                // A name of hexadecimal digits is a name: ids are written with their algorithm.
+                Ok(if is_id {
+                    store.find(name)?
+                } else {
+                    store.resolve(&name.parse()?)?
+                })
+            };
             let found = here().map_err(|error| chain(&*error))?;
             let fits = |image: &Image| {
                 image.platform.architecture.is_empty() || platform.suits(&image.platform).is_some()

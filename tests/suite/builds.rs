@@ -146,6 +146,13 @@ fn privileged_an_archive_takes_the_place_of_directories_and_nothing_is_a_source_
         told("cat /in/taken; ls /in /empty; cat /seen"),
         "file/empty:\n\n/in:\nkept\ntaken\n.\n..\n"
     );
+    let id = host.rcompose(["image", "ls", "-q", "made"]).success().stdout;
+    compose(
+        &host,
+        &json!({"context": ".", "dockerfile_inline": format!("FROM {id}")}),
+    );
+    let refused = host.rcompose(["build", "-q"]).fails_with(1).stderr;
+    assert!(refused.contains(&format!("library/{}/", id.trim())), "{refused}");
     let missing = "FROM scratch AS none\nFROM busybox:test\nCOPY --from=none /x /\n";
     compose(&host, &json!({"context": ".", "dockerfile_inline": missing}));
     let refused = host.rcompose(["build", "-q"]).fails_with(1).stderr;
