@@ -163,3 +163,17 @@ fn privileged_an_archive_takes_the_place_of_directories_and_nothing_is_a_source_
     );
     host.finish();
 }
+
+#[test]
+fn privileged_a_root_that_is_deleted_leaves_no_bridge() {
+    let host = Host::with_busybox();
+    compose(
+        &host,
+        &json!({"context": ".", "dockerfile_inline": "FROM busybox:test\nRUN true\n"}),
+    );
+    host.rcompose(["build", "-q"]).success();
+    for root in [host.data_root(), host.run_root()] {
+        fs::remove_dir_all(root).expect("removed");
+    }
+    host.finish();
+}

@@ -73,8 +73,18 @@ impl Removal {
             return ExitCode::FAILURE;
         }
         std::thread::sleep(BRIDGE_LINGER);
-        let Ok(lock) = std::fs::File::open(&self.lock) else {
-            return ExitCode::FAILURE;
+        let remove = || Netlink::route().and_then(|mut netlink| netlink.delete_link(&self.bridge));
+        let lock = match std::fs::File::open(&self.lock) {
+            Ok(lock) => lock,
+            // The whole root is gone: nobody can take the bridge back any more.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return if remove().is_ok() {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::FAILURE
+                };
+            }
+            Err(_) => return ExitCode::FAILURE,
         };
         if lock.lock().is_err() {
             return ExitCode::FAILURE;
@@ -83,8 +93,7 @@ impl Removal {
             // Taken back, or finished by somebody else.
             return ExitCode::SUCCESS;
         }
-        let removed = Netlink::route().and_then(|mut netlink| netlink.delete_link(&self.bridge));
-        match removed {
+        match remove() {
             Ok(()) if std::fs::remove_dir_all(&self.record).is_ok() => ExitCode::SUCCESS,
             Ok(()) | Err(_) => ExitCode::FAILURE,
         }
