@@ -11,8 +11,8 @@ fn dockerfile(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).expect("a Dockerfile")
 }
 
-#[test]
-fn privileged_dockerfiles_with_packages_of_debian_are_built_and_run() {
+/// A host that has Debian.
+fn host_with_debian() -> Host {
     let host = Host::empty();
     let base = Command::new("scripts/base-image.sh")
         .arg(env!("CARGO_BIN_EXE_rcompose"))
@@ -22,7 +22,12 @@ fn privileged_dockerfiles_with_packages_of_debian_are_built_and_run() {
         .status()
         .expect("the script starts");
     assert!(base.success(), "debian:bookworm-slim is available");
+    host
+}
 
+#[test]
+fn privileged_dockerfiles_with_packages_of_debian_are_built_and_run() {
+    let host = host_with_debian();
     for (directory, name) in [
         ("py", "debian-python"),
         ("web", "debian-nginx-php"),
@@ -88,4 +93,73 @@ fn privileged_dockerfiles_with_packages_of_debian_are_built_and_run() {
     let bases = again.stderr.matches("] FROM ").count();
     assert_eq!(done.len(), bases, "all steps are cached: {}", again.stderr);
     host.rcompose(["down", "--rmi", "all"]).success();
+    host.finish();
+}
+
+#[test]
+fn privileged_programs_in_four_languages_are_built_in_stages_and_run() {
+    let host = host_with_debian();
+    for (directory, text) in [
+        ("package.json", r#"{"name": "page", "version": "1.2.3"}"#),
+        (
+            "build.js",
+            "const fs = require('fs'); fs.mkdirSync('dist'); fs.copyFileSync('src/server.js', 'dist/server.js');",
+        ),
+        (
+            "src/server.js",
+            "const {version} = require('./package.json'); require('http').createServer((_, answer) => answer.end(`node ${version} as ${process.getuid()} in ${process.env.NODE_ENV}`)).listen(process.env.PORT);",
+        ),
+    ] {
+        host.write(&format!("node/{directory}"), text);
+    }
+    host.write("go/go.mod", "module example.invalid/app\n\ngo 1.19\n");
+    host.write(
+        "go/main.go",
+        "package main\n\nimport (\n\t\"fmt\"\n\t\"os\"\n)\n\nvar version = \"none\"\n\nfunc main() { fmt.Println(\"go\", version, \"as\", os.Getuid()) }\n",
+    );
+    host.write(
+        "rust/Cargo.toml",
+        "[package]\nname = \"hello\"\nversion = \"0.3.0\"\nedition = \"2021\"\n",
+    );
+    host.write(
+        "rust/Cargo.lock",
+        "version = 3\n\n[[package]]\nname = \"hello\"\nversion = \"0.3.0\"\n",
+    );
+    host.write(
+        "rust/src/main.rs",
+        "fn main() { println!(\"rust {}\", env!(\"CARGO_PKG_VERSION\")); }\n",
+    );
+    host.write(
+        "java/src/example/Hello.java",
+        "package example;\n\npublic class Hello {\n    public static void main(String[] names) {\n        System.out.println(\"java \" + Runtime.version().feature() + \" for \" + names[0]);\n    }\n}\n",
+    );
+    for language in ["node", "go", "rust", "java"] {
+        host.write(
+            &format!("{language}/Dockerfile"),
+            &dockerfile(&format!("debian-{language}")),
+        );
+    }
+    host.write(
+        "compose.yaml",
+        "name: l\nservices:\n  node: {build: ./node}\n  go: {build: {context: ./go, args: {VERSION: v2}}, profiles: [once]}\n  rust: {build: ./rust, profiles: [once]}\n  java: {build: ./java, profiles: [once], command: [Ann]}\n",
+    );
+    host.rcompose(["--profile", "once", "build"]).success();
+    for (service, said) in [
+        ("go", "go v2 as 65532\n"),
+        ("rust", "rust 0.3.0\n"),
+        ("java", "java 17 for Ann\n"),
+    ] {
+        assert_eq!(
+            host.rcompose(["run", "--rm", "-T", service]).success().stdout,
+            said
+        );
+    }
+    host.rcompose(["up", "-d", "--wait"]).success();
+    let asks = "fetch('http://127.0.0.1:3000').then(answer => answer.text()).then(console.log)";
+    let page = host
+        .rcompose(["exec", "-T", "node", "node", "-e", asks])
+        .success();
+    assert_eq!(page.stdout, "node 1.2.3 as 65534 in production\n");
+    host.rcompose(["down", "--rmi", "all"]).success();
+    host.finish();
 }
