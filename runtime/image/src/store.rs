@@ -297,10 +297,13 @@ pub(crate) fn unique(prefix: &str) -> String {
     )
 }
 
+/// How the temporary names of files begin.
+const UNFINISHED: &str = ".new";
+
 /// Readers see the old content or the new, never part of it; with `durable`, also after a power cut. Only its owner may read it.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8], durable: bool) -> Result<(), ImageError> {
     let failed = || ImageError::path("write", path);
-    let temporary = path.with_file_name(unique(".new"));
+    let temporary = path.with_file_name(unique(UNFINISHED));
     // Whatever has this name already was laid there by somebody else.
     let mut file = File::options()
         .write(true)

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -11,13 +12,25 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::Deserialize;
 
-use super::{ImageStore, file_names, read_json, unique};
+use super::{ImageStore, UNFINISHED, file_names, read_json, unique};
 use crate::digest::Digest;
 use crate::error::ImageError;
 use crate::lock;
 
 /// A download that nobody resumed for so long will not be resumed.
 const PART_AGE: Duration = Duration::from_hours(168);
+
+/// No small file takes so long to be written.
+const WRITING_AGE: Duration = Duration::from_hours(1);
+/// Directories of small files that are written under a temporary name first.
+const RECORDS: [&str; 6] = [
+    "images",
+    "layers",
+    "build-cache",
+    "build-index",
+    "build-copies",
+    "build-mounts",
+];
 
 /// What a collection did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,6 +78,7 @@ impl ImageStore {
         self.sweep_layers(&layers, &mut collected)?;
         self.sweep_blobs(&blobs, &mut collected)?;
         let trash = self.sweep_ingest()?;
+        self.sweep_unfinished()?;
         // Renamed away under the lock; removing takes long, so that waits for nobody and nobody for it.
         drop(lock);
         for path in trash {
@@ -149,6 +163,23 @@ impl ImageStore {
             collected.bytes += fs::symlink_metadata(&path).map_or(0, |metadata| metadata.len());
             collected.blobs += usize::from(digest.is_some());
             remove_if_present(&path)?;
+        }
+        Ok(())
+    }
+
+    /// Files whose writers were killed before they had their name.
+    fn sweep_unfinished(&self) -> Result<(), ImageError> {
+        for directory in RECORDS.map(|name| self.root.join(name)) {
+            // One that does not exist has nothing in it.
+            let Ok(entries) = fs::read_dir(&directory) else {
+                continue;
+            };
+            for entry in entries.filter_map(Result::ok) {
+                let is_unfinished = entry.file_name().as_bytes().starts_with(UNFINISHED.as_bytes());
+                if is_unfinished && is_older_than(&entry.path(), WRITING_AGE) {
+                    remove_if_present(&entry.path())?;
+                }
+            }
         }
         Ok(())
     }

@@ -309,8 +309,14 @@ fn what_a_crash_left_is_collected_but_a_download_may_be_resumed() {
         .unwrap()
         .set_modified(long_ago)
         .unwrap();
-    fs::write(ground.store.root().join("images/.new-1-1-1"), "x").unwrap();
+    let images = ground.store.root().join("images");
+    for (name, modified) in [(".new-1-1-1", long_ago), (".new-2-2-2", SystemTime::now())] {
+        let file = File::create(images.join(name)).unwrap();
+        file.set_modified(modified).unwrap();
+    }
     ground.collect();
+    assert!(!images.join(".new-1-1-1").exists(), "who wrote it was killed");
+    assert!(images.join(".new-2-2-2").exists(), "somebody may be at it");
     let left: Vec<_> = fs::read_dir(&ingest)
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
