@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 scripts/install-test-packages.sh
 cargo build --release --bins
-rcompose=$PWD/target/release/rcompose
+rcompose=${CARGO_TARGET_DIR:-$PWD/target}/release/rcompose
 scripts/base-image.sh "$rcompose"
 
 port=${WORDPRESS_PORT:-8080}
