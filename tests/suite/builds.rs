@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::host::Host;
+use crate::host::{Host, eventually};
 
 fn compose(host: &Host, section: &Value) {
     let file = json!({"name": "builds", "services": {"a": {"image": "made:1", "build": section}}});
@@ -164,16 +165,42 @@ fn privileged_an_archive_takes_the_place_of_directories_and_nothing_is_a_source_
     host.finish();
 }
 
+/// The bridges that networks of a data root have, or had a moment ago: their records name them.
+fn bridges(data_root: &Path) -> Vec<String> {
+    let records = fs::read_dir(data_root.join("networks")).expect("networks");
+    let records = records.flat_map(|record| fs::read_dir(record.expect("entry").path()).expect("record"));
+    let texts = records.filter_map(|file| fs::read_to_string(file.expect("entry").path()).ok());
+    let texts: String = texts.collect();
+    let names = texts.split('"').filter(|word| word.starts_with("rc-"));
+    names.map(str::to_owned).collect()
+}
+
 #[test]
 fn privileged_a_root_that_is_deleted_leaves_no_bridge() {
     let host = Host::with_busybox();
+    let busybox = crate::images::busybox_tar();
+    let busybox = busybox.to_str().expect("utf-8 path");
     compose(
         &host,
         &json!({"context": ".", "dockerfile_inline": "FROM busybox:test\nRUN true\n"}),
     );
-    host.rcompose(["build", "-q"]).success();
-    for root in [host.data_root(), host.run_root()] {
-        fs::remove_dir_all(root).expect("removed");
+    // A large root is deleted bit by bit: the records may go long before the lock.
+    for roots in [vec![host.data_root()], vec![host.data_root(), host.run_root()]] {
+        host.rcompose(["image", "import", busybox, "busybox:test"])
+            .success();
+        host.rcompose(["build", "-q"]).success();
+        let bridges = bridges(&host.data_root());
+        let there = |bridge: &String| Path::new("/sys/class/net").join(bridge).exists();
+        assert!(
+            !bridges.is_empty() && bridges.iter().all(there),
+            "it waits to be taken back: {bridges:?}"
+        );
+        for root in roots {
+            fs::remove_dir_all(root).expect("removed");
+        }
+        eventually("the bridge is gone", Duration::from_secs(10), || {
+            !bridges.iter().any(there)
+        });
     }
     host.finish();
 }

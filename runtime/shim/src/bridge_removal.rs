@@ -74,20 +74,22 @@ impl Removal {
         }
         std::thread::sleep(BRIDGE_LINGER);
         let remove = || Netlink::route().and_then(|mut netlink| netlink.delete_link(&self.bridge));
+        let removed_alone = || match remove() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
         let lock = match std::fs::File::open(&self.lock) {
             Ok(lock) => lock,
-            // The whole root is gone: nobody can take the bridge back any more.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return if remove().is_ok() {
-                    ExitCode::SUCCESS
-                } else {
-                    ExitCode::FAILURE
-                };
-            }
+            // The whole root was deleted: nobody can take the bridge back any more.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return removed_alone(),
             Err(_) => return ExitCode::FAILURE,
         };
         if lock.lock().is_err() {
             return ExitCode::FAILURE;
+        }
+        if self.record.parent().is_some_and(|records| !records.exists()) {
+            // The root is being deleted, and the records went first.
+            return removed_alone();
         }
         if !self.record.exists() {
             // Taken back, or finished by somebody else.
