@@ -105,6 +105,7 @@ fn privileged_a_debian_image_is_pushed_with_its_packages_and_how_it_was_built() 
         "{subject}"
     );
     let ran = host.rcompose(["run", "--rm", "app", "cat", "/listed"]).success();
+    host.rcompose(["down"]).success();
     let mut listed: Vec<&str> = ran.stdout.lines().collect();
     listed.sort_unstable();
     assert!(listed.len() > 50, "{listed:?}");
