@@ -4,13 +4,12 @@ mod du;
 mod filter;
 mod prune;
 
-use rcompose_runtime::image_store::build::{CacheRecord, Room};
+use rcompose_runtime::image_store::build::CacheRecord;
 use serde_json::{Value, json};
 
 use super::Context;
 use super::listing::lines;
 use crate::error::CliError;
-use crate::model::units::parse_bytes;
 use crate::ui::age;
 use crate::ui::table::Table;
 
@@ -47,18 +46,6 @@ pub(super) fn check(name: Option<&str>) -> Result<(), CliError> {
             "--builder",
             "rcompose builds by itself, without buildx: leave it out, or write `default`",
         )),
-    }
-}
-
-/// A size of a flag.
-fn bytes(flag: &str, text: Option<&str>) -> Result<Option<u64>, CliError> {
-    let Some(text) = text else { return Ok(None) };
-    let bytes = parse_bytes(text).ok().and_then(|bytes| u64::try_from(bytes).ok());
-    match bytes {
-        Some(bytes) => Ok(Some(bytes)),
-        None => Err(CliError::usage(format!(
-            "--{flag} {text}: expected a size such as 20GB or 500MB"
-        ))),
     }
 }
 
@@ -118,14 +105,5 @@ fn record(record: &CacheRecord) -> Value {
         "Shared": record.shared,
         "Size": age::size(record.size),
         "Type": record.kind.name(),
-    })
-}
-
-/// The limits of `builder prune`.
-fn room(args: &prune::Args) -> Result<Room, CliError> {
-    Ok(Room {
-        reserved: bytes("reserved-space", args.reserved_space.as_deref())?,
-        max_used: bytes("max-used-space", args.max_used_space.as_deref())?,
-        min_free: bytes("min-free-space", args.min_free_space.as_deref())?,
     })
 }

@@ -1,15 +1,14 @@
 //! In: `rcompose builder prune`. Out: what builds keep for later ones removed, all of it or what was used longest ago.
 //! **Invariant:** what a build under way, a container or an image uses stays.
 
-use rcompose_runtime::image_store::build::CacheRecord;
-use rcompose_runtime::image_store::build::RecordKind;
 use rcompose_runtime::image_store::build::cache::BuildCache;
+use rcompose_runtime::image_store::build::{CacheRecord, RecordKind, Room};
 
 use super::filter::Filters;
-use super::{check, details, room, table};
+use super::{check, details, table};
 use crate::commands::Context;
 use crate::commands::image::collect;
-use crate::commands::image::prune::confirm;
+use crate::commands::image::prune::{confirm, space};
 use crate::error::CliError;
 use crate::ui::{age, print};
 
@@ -46,7 +45,11 @@ pub struct Args {
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     check(args.builder.as_deref())?;
     let filters = Filters::parse(&args.filter)?;
-    let room = room(args)?;
+    let room = Room {
+        reserved: space("reserved-space", args.reserved_space.as_deref())?,
+        max_used: space("max-used-space", args.max_used_space.as_deref())?,
+        min_free: space("min-free-space", args.min_free_space.as_deref())?,
+    };
     let what = if args.all {
         "all that builds keep for later ones"
     } else {

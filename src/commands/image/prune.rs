@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     } else {
         "all images without a name that no container uses"
     };
-    let cap = args.max_used_space.as_deref().map(cap).transpose()?;
+    let cap = space("max-used-space", args.max_used_space.as_deref())?;
     let store = context.runtime()?.images()?;
     let filters = Filters::parse(&args.filter, &["until", "label", "dangling"], store)?;
     if !confirm(args.force, what)? {
@@ -61,14 +61,15 @@ pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
     Ok(())
 }
 
-/// `--max-used-space`.
-pub(in crate::commands) fn cap(text: &str) -> Result<u64, CliError> {
-    let bytes = parse_bytes(text).ok().and_then(|bytes| u64::try_from(bytes).ok());
-    bytes.ok_or_else(|| {
-        CliError::usage(format!(
-            "--max-used-space {text}: expected a size such as 20GB or 500MB"
-        ))
-    })
+/// The bytes that `--<flag>` limits the disk to, where it is given.
+pub(in crate::commands) fn space(flag: &str, text: Option<&str>) -> Result<Option<u64>, CliError> {
+    let Some(text) = text else { return Ok(None) };
+    match parse_bytes(text).ok().and_then(|bytes| u64::try_from(bytes).ok()) {
+        Some(bytes) => Ok(Some(bytes)),
+        None => Err(CliError::usage(format!(
+            "--{flag} {text}: expected a size such as 20GB or 500MB"
+        ))),
+    }
 }
 
 /// Something that may go.

@@ -9,7 +9,7 @@ use rcompose_runtime::{Runtime as _, RuntimeError};
 
 use crate::commands::Context;
 use crate::commands::image::filter::Filters;
-use crate::commands::image::prune::{cap, confirm, remove_unused};
+use crate::commands::image::prune::{confirm, remove_unused, space};
 use crate::error::CliError;
 use crate::ui::{age, print};
 
@@ -35,7 +35,7 @@ pub struct Args {
 
 /// Removes.
 pub(super) fn run(context: &Context, args: &Args) -> Result<(), CliError> {
-    let cap = args.max_used_space.as_deref().map(cap).transpose()?;
+    let cap = space("max-used-space", args.max_used_space.as_deref())?;
     let runtime = context.runtime()?;
     let store = runtime.images()?;
     let filters = Filters::parse(&args.filter, &["until", "label"], store)?;

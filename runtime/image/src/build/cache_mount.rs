@@ -15,7 +15,7 @@ use super::dockerfile::Mount;
 use super::kept::{CacheRecord, RecordKind};
 use super::kept_directory;
 use super::overlay::Tree;
-use super::run_mounts::with_source;
+use super::run_mounts::{access, with_source};
 use super::step::{StepMount, StepMountSource};
 use super::written::Attributes;
 use crate::digest::Digest;
@@ -74,20 +74,10 @@ fn place(store: &ImageStore) -> PathBuf {
 /// A directory as the mount wants it at first.
 fn made(build: &Build<'_>, mount: &Mount, stage: usize, id: &str) -> Result<PreparedLayer, String> {
     let failed = |error: std::io::Error| format!("cannot make the cache mount `{id}`: {error}");
-    let number = |text: &Option<String>| {
-        text.as_deref()
-            .map_or(Ok(0), str::parse::<u32>)
-            .map_err(|_| format!("cache mount `{id}`: owner is no number"))
-    };
-    let mode = mount
-        .mode
-        .as_deref()
-        .map_or(Ok(0o755), |text| u32::from_str_radix(text, 8))
-        .map_err(|_| format!("cache mount `{id}`: mode is not octal"))?;
-    let owner = (number(&mount.uid)?, number(&mount.gid)?);
+    let (mode, uid, gid) = access(mount, 0o755).map_err(|why| format!("cache mount `{id}`: {why}"))?;
     let prepared = build.store.prepare_layer().map_err(|error| error.to_string())?;
     let directory = prepared.path();
-    std::os::unix::fs::chown(directory, Some(owner.0), Some(owner.1)).map_err(failed)?;
+    std::os::unix::fs::chown(directory, Some(uid), Some(gid)).map_err(failed)?;
     fs::set_permissions(directory, PermissionsExt::from_mode(mode)).map_err(failed)?;
     if mount.from.is_some() {
         let into = Destination::new(&[], directory).map_err(failed)?;

@@ -181,6 +181,21 @@ fn bind(
     Ok(())
 }
 
+/// `mode=`, `uid=` and `gid=` of a mount; without them `default`, 0 and 0.
+pub(super) fn access(mount: &Mount, default: u32) -> Result<(u32, u32, u32), &'static str> {
+    let number = |text: &Option<String>| {
+        let number = text.as_deref().map_or(Ok(0), str::parse);
+        number.map_err(|_| "owner is no number")
+    };
+    let mode = mount.mode.as_deref();
+    let mode = mode.map_or(Ok(default), |text| u32::from_str_radix(text, 8));
+    Ok((
+        mode.map_err(|_| "mode is not octal")?,
+        number(&mount.uid)?,
+        number(&mount.gid)?,
+    ))
+}
+
 fn secret(
     build: &Build<'_>,
     mount: &Mount,
@@ -210,21 +225,12 @@ fn secret(
             return Ok(());
         }
     }
-    let number = |text: &Option<String>| {
-        text.as_deref()
-            .map_or(Ok(0), str::parse::<u32>)
-            .map_err(|_| format!("secret `{id}`: owner is no number"))
-    };
-    let mode = mount
-        .mode
-        .as_deref()
-        .map_or(Ok(0o400), |text| u32::from_str_radix(text, 8))
-        .map_err(|_| format!("secret `{id}`: mode is not octal"))?;
+    let (mode, uid, gid) = access(mount, 0o400).map_err(|why| format!("secret `{id}`: {why}"))?;
     let target = mount.target.as_deref().map_or_else(
         || format!("/run/secrets/{id}"),
         |target| absolute(working_directory, target),
     );
-    let source = StepMountSource::Content(value.clone(), mode, number(&mount.uid)?, number(&mount.gid)?);
+    let source = StepMountSource::Content(value.clone(), mode, uid, gid);
     prepared.mounts.push(StepMount {
         target,
         read_only: true,
